@@ -1,0 +1,359 @@
+"""The commands: read options, call the stages, report, exit. `mailer --help` imports nothing else of ours."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from .checks import Finding
+    from .config import Config
+    from .edition import Edition
+    from .issue import Issue
+    from .report import Report
+
+app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False, no_args_is_help=True)
+
+IssueOption = Annotated[str, typer.Option("--issue", metavar="N", help="The issue's number, as in issues/N.md.")]
+TransportOption = Annotated[
+    str | None,
+    typer.Option("--transport", metavar="NAME", help="A [transports.NAME] of mailer.toml instead of [transport]."),
+]
+
+
+class Session:
+    """What a command works with: the publication's folder, its settings, the report."""
+
+    def __init__(self, project: Path | None, *, as_json: bool, verbose: bool) -> None:
+        from .report import Report
+
+        self.report: Report = Report(as_json=as_json, verbose=verbose)
+        self._start = project
+
+    def open(self) -> Config:
+        """Find the publication and read its settings."""
+        from .config import find_project, load_config
+        from .errors import ConfigError
+
+        if self._start is not None and not self._start.is_dir():
+            raise ConfigError(f"there is no folder {self._start}")
+        self.project = find_project((self._start or Path()).resolve())
+        self.config = load_config(self.project)
+        return self.config
+
+    def load(self, number: str, *, mark: str = "") -> tuple[Issue, Edition, list[Finding]]:
+        """Read, render and compile an issue; `mark` goes before its subject."""
+        from dataclasses import replace
+
+        from .checks import run_checks
+        from .edition import compile_edition
+        from .issue import load_issue
+        from .render import render
+
+        issue = load_issue(self.project, number)
+        publication = self.config.publication
+        rendered = render(issue, publication, self.project / "templates")
+        if mark:
+            rendered = replace(rendered, subject=mark + rendered.subject)
+        return issue, compile_edition(rendered, publication, issue.number, issue.file), run_checks(issue)
+
+
+@app.callback()
+def _options(
+    context: typer.Context,
+    project: Annotated[
+        Path | None,
+        typer.Option(
+            "--project",
+            metavar="DIR",
+            help="The publication's folder; else the nearest upwards with a mailer.toml.",
+        ),
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="One JSON document on stdout; words for people on stderr.")
+    ] = False,
+    verbose: Annotated[
+        bool, typer.Option("-v", "--verbose", help="Say more; show a traceback if the program itself fails.")
+    ] = False,
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    """Sends a newsletter from a git repository: nobody twice, nobody forgotten.
+
+    \b
+    mailer init my-digest            a publication that works, to start from
+    mailer build --issue 2.6         message.html, message.txt, message.eml
+    mailer test --issue 2.6 --to me@example.org
+    mailer send --issue 2.6          to everyone who has not got it
+    mailer status --issue 2.6        who has it, who has not, and why
+    """
+    if version:
+        from . import __version__
+
+        print(f"mailer {__version__}")
+        raise typer.Exit
+    context.obj = Session(project, as_json=as_json, verbose=verbose)
+
+
+@app.command()
+def init(
+    context: typer.Context,
+    folder: Annotated[Path, typer.Argument(metavar="[DIR]", help="A new or existing folder.")] = Path(),
+) -> None:
+    """Make a publication that works: settings, template, example list, example issue. Overwrites nothing.
+
+    \b
+    mailer init my-digest
+    """
+    from .example import copy_example
+
+    report = context.obj.report
+    written = copy_example(folder)
+    for name in written:
+        report.say(f"  {folder / name}")
+    go_there = "" if folder.resolve() == Path.cwd() else f"cd {folder} && "
+    report.say(
+        f"\nA working publication. See it go out, to files on this machine:\n\n  {go_there}mailer send --issue 2.6"
+    )
+    report.document({"project": str(folder.resolve()), "files": written})
+
+
+@app.command("import")
+def import_(
+    context: typer.Context,
+    manuscript: Annotated[
+        Path,
+        typer.Argument(metavar="FILE", help="A manuscript in Markdown, as it comes from a word processor."),
+    ],
+    number: Annotated[
+        str | None,
+        typer.Option("--issue", metavar="N", help="The issue's number, when the manuscript names none or another."),
+    ] = None,
+) -> None:
+    """Turn a manuscript into issues/N.md. Nothing of its text is lost; what has no place is kept, and said.
+
+    \b
+    mailer import ~/Downloads/digest.md
+    mailer import digest.md --issue 2.7
+    """
+    from .checks import run_checks
+    from .disk import read_text, write_atomically
+    from .errors import InputError
+    from .issue import parse_issue
+    from .manuscript import issue_definition
+
+    session: Session = context.obj
+    session.open()
+    definition = issue_definition(read_text(manuscript, str(manuscript)), file=str(manuscript), number=number)
+    name = f"issues/{definition.number}.md"
+    path = session.project / name
+    if path.exists() or path.with_suffix("").joinpath("index.md").exists():
+        raise InputError(f"{name} is there already", hint=f"mailer import {manuscript} --issue N, or move {name} away")
+    write_atomically(path, definition.text.encode())
+    for note in definition.notes:
+        session.report.warn(f"{manuscript}: {note}")
+    issue = parse_issue(
+        definition.text, file=name, number=definition.number, folder=path.parent, project=session.project
+    )
+    findings = run_checks(issue)
+    stories = next((len(s.entries) for s in issue.sections if s.kind == "details"), 0)
+    session.report.say(f"{manuscript} → {name}: {stories} stories, {len(issue.links)} links")
+    if findings:
+        session.report.say(
+            f"{len(findings)} things to mend before it can be sent: mailer check --issue {definition.number}"
+        )
+    session.report.say(f"\nNext: mailer build --issue {definition.number}")
+    session.report.document(
+        {
+            "issue": definition.number,
+            "file": name,
+            "notes": list(definition.notes),
+            "findings": _as_json(findings),
+        }
+    )
+
+
+@app.command()
+def build(
+    context: typer.Context,
+    issue: IssueOption,
+    out: Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Where to write; else build/N.")] = None,
+) -> None:
+    """Write message.html, message.txt, message.eml and manifest.json, as a reader without a name gets them.
+
+    No network, no secret; the same input gives the same bytes.
+
+    \b
+    mailer build --issue 2.6
+    mailer build --issue 2.6 --out /tmp/look
+    """
+    from .build import build_files
+    from .disk import write_atomically
+
+    session: Session = context.obj
+    session.open()
+    loaded, edition, findings = session.load(issue)
+    folder = out or session.project / "build" / loaded.number
+    files, manifest = build_files(loaded, edition)
+    for name, data in files.items():
+        write_atomically(folder / name, data)
+    session.report.findings(findings, as_warnings=True)
+    for name, entry in manifest["files"].items():
+        session.report.say(f"  {_relative(folder / name)}  {entry['bytes']:,} bytes")
+    session.report.say(f"\nedition {edition.sha256}\nNext: open {_relative(folder / 'message.html')} in a browser")
+    session.report.document(manifest)
+
+
+@app.command()
+def check(context: typer.Context, issue: IssueOption) -> None:
+    """Name every mistake that keeps the issue from being sent, with file and line. Exit code 1 where there is one.
+
+    \b
+    mailer check --issue 2.6
+    """
+    from .checks import errors_in
+
+    session: Session = context.obj
+    session.open()
+    loaded, _, findings = session.load(issue)
+    session.report.findings(findings, as_warnings=False)
+    if not findings:
+        session.report.say(f"{loaded.file}: nothing found")
+    session.report.document({"findings": _as_json(findings)})
+    raise typer.Exit(1 if errors_in(findings, ()) else 0)
+
+
+@app.command()
+def test(
+    context: typer.Context,
+    issue: IssueOption,
+    to: Annotated[str, typer.Option("--to", metavar="ADDRESS", help="Any address; it need not be on a list.")],
+    as_: Annotated[str | None, typer.Option("--as", metavar="ADDRESS", help="As this contact gets it.")] = None,
+    transport: TransportOption = None,
+) -> None:
+    """Send the message to one address, its subject marked [TEST]. The ledger does not hear of it.
+
+    \b
+    mailer test --issue 2.6 --to me@example.org
+    mailer test --issue 2.6 --to me@example.org --as ken.sato@example.com
+    """
+    from .send_test import send_test
+
+    session: Session = context.obj
+    session.open()
+    loaded, edition, findings = session.load(issue, mark="[TEST] ")
+    session.report.findings(findings, as_warnings=True)
+    raise typer.Exit(send_test(session.project, session.config, session.report, loaded, edition, to, as_, transport))
+
+
+@app.command()
+def send(
+    context: typer.Context,
+    issue: IssueOption,
+    transport: TransportOption = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan; write and send nothing.")] = False,
+    limit: Annotated[
+        int | None,
+        typer.Option("--limit", metavar="K", min=1, help="Stop after K messages; the next run goes on."),
+    ] = None,
+    to_new: Annotated[
+        bool, typer.Option("--to-new", help="Also to those who joined the lists since the issue was planned.")
+    ] = False,
+    allow: Annotated[
+        list[str] | None,
+        typer.Option("--allow", metavar="RULE", help="Send in spite of this check's findings (L001, …)."),
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask; for scripts.")] = False,
+) -> None:
+    """Send an issue to everyone planned who has not got it. Run it again at any time: nobody gets it twice.
+
+    With the files transport it is a rehearsal: one .eml a person in outbox/N, and nothing leaves this machine.
+
+    \b
+    mailer send --issue 2.6
+    mailer send --issue 2.6 --transport live --dry-run
+    mailer send --issue 2.6 --transport live --limit 5
+    """
+    from .send import Request, send_issue
+
+    session: Session = context.obj
+    session.open()
+    loaded, edition, findings = session.load(issue)
+    request = Request(dry_run=dry_run, limit=limit, to_new=to_new, allow=frozenset(allow or ()), yes=yes)
+    raise typer.Exit(
+        send_issue(session.project, session.config, session.report, loaded, edition, findings, transport, request)
+    )
+
+
+@app.command()
+def status(
+    context: typer.Context,
+    issue: Annotated[str | None, typer.Option("--issue", metavar="N", help="One issue; else all.")] = None,
+    failed: Annotated[bool, typer.Option("--failed", help="List who has not got it, with the server's words.")] = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="With --failed: as CSV on stdout.")] = False,
+) -> None:
+    """How far each issue is: accepted, refused, suppressed, waiting, deferred, unknown.
+
+    \b
+    mailer status
+    mailer status --issue 2.6 --failed --csv > failed.csv
+    """
+    from .status import show_status
+
+    session: Session = context.obj
+    session.open()
+    show_status(session.config, session.report, session.project, issue, failed=failed, as_csv=as_csv)
+
+
+def _as_json(findings: list[Finding]) -> list[dict[str, Any]]:
+    from dataclasses import asdict
+
+    return [asdict(finding) for finding in findings]
+
+
+def _relative(path: Path) -> Path:
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Run the program. Ends with SystemExit and one of the codes of errors.py."""
+    raise SystemExit(run(sys.argv[1:] if argv is None else argv))
+
+
+def run(argv: list[str]) -> int:
+    """Run the program; returns the exit code."""
+    from .errors import MailerError, UsageError
+    from .report import Report
+
+    # --json and -v are understood behind the command, too.
+    everywhere = [word for word in argv if word in ("--json", "-v", "--verbose")]
+    argv = [*everywhere, *(word for word in argv if word not in everywhere)]
+    report = Report(as_json="--json" in everywhere)
+    try:
+        return int(app(argv, prog_name="mailer", standalone_mode=False) or 0)
+    except MailerError as error:
+        report.error(error)
+        return error.code
+    except typer.Abort:
+        return 130
+    except KeyboardInterrupt:
+        print("interrupted; safe to run again", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        return 0
+    except Exception as error:
+        if hasattr(error, "format_message"):  # of typer's: the command line
+            if type(error).__name__ == "NoArgsIsHelpError":
+                print(error.format_message(), file=sys.stderr)
+                return 2
+            context = getattr(error, "ctx", None)
+            command = context.command_path if context else "mailer"
+            report.error(UsageError(error.format_message(), hint=f"{command} --help"))
+            return 2
+        if "-v" in everywhere or "--verbose" in everywhere:
+            raise
+        mistake = f"a mistake of the program itself: {type(error).__name__}: {error}"
+        print(f"{mistake}\n  try: the same with -v, and report what it prints", file=sys.stderr)
+        return 70

@@ -1,0 +1,133 @@
+-- The SQLite ledger: each query by name.
+
+-- schema --
+-- The application's id and version; a later version migrates.
+pragma user_version = 1;
+
+-- What was planned, one row for each edition that an issue was sent or rehearsed with.
+create table edition (
+    id          integer primary key,
+    issue       text    not null,
+    rehearsal   integer not null,           -- 1: stayed on this machine
+    sha256      text    not null,
+    transport   text    not null,           -- as people know it
+    subject     text    not null,
+    text        text    not null,           -- gaps empty; what a diff is made of
+    unique (issue, rehearsal, sha256)
+);
+
+create table delivery (
+    id          integer primary key,        -- the order of the plan
+    issue       text    not null,
+    rehearsal   integer not null,
+    edition     integer not null references edition (id),
+    address     text    not null,           -- canonical; or as written, where the list has no valid one
+    fields      text    not null,           -- JSON: what the edition writes of this person
+    source      text    not null,           -- file:line
+    state       text    not null check (state in ('waiting', 'sending', 'deferred', 'accepted', 'refused', 'suppressed', 'unknown')),
+    attempts    integer not null default 0,
+    planned_at  integer not null,           -- seconds since 1970
+    due         integer not null default 0, -- seconds since 1970; not before
+    settled_at  integer,
+    reply       text    not null default '',
+    provider_id text    not null default '',
+    unique (issue, rehearsal, address)      -- nobody twice
+);
+
+-- What is left to do: empty once an issue is out, whatever the number of rows.
+create index delivery_open on delivery (issue, rehearsal, due, id) where state in ('waiting', 'deferred');
+create index delivery_claimed on delivery (issue, rehearsal) where state = 'sending';
+
+-- Who must never be mailed. Nothing deletes from here.
+create table suppression (
+    address     text primary key,
+    reason      text not null,
+    since       text not null,
+    source      text not null
+) without rowid;
+
+-- stage --
+create temp table if not exists roster (
+    address     text primary key,
+    fields      text not null,
+    source      text not null,
+    invalid     text not null
+);
+
+-- stage_contact --
+insert into temp.roster (address, fields, source, invalid) values (?, ?, ?, ?) on conflict do nothing;
+
+-- staged_source --
+select source from temp.roster where address = ?;
+
+-- staged_counts --
+select count(*),
+       count(*) filter (where d.id is null and r.invalid = '' and s.address is null),
+       count(*) filter (where d.id is null and s.address is not null)
+from temp.roster r
+left join delivery d on d.issue = ? and d.rehearsal = ? and d.address = r.address
+left join suppression s on s.address = r.address;
+
+-- suppress --
+insert into suppression (address, reason, since, source) values (?, ?, ?, ?) on conflict do nothing;
+
+-- plan_edition --
+insert into edition (issue, rehearsal, sha256, transport, subject, text) values (?, ?, ?, ?, ?, ?)
+on conflict (issue, rehearsal, sha256) do update set transport = excluded.transport
+returning id;
+
+-- plan --
+insert into delivery (issue, rehearsal, edition, address, fields, source, state, reply, planned_at)
+select :issue, :rehearsal, :edition, r.address, r.fields, r.source,
+       case when r.invalid <> '' then 'refused' when s.address is not null then 'suppressed' else 'waiting' end,
+       case when r.invalid <> '' then r.invalid when s.address is not null then s.reason else '' end,
+       :now
+from temp.roster r
+left join suppression s on s.address = r.address
+where true
+order by r.rowid
+on conflict (issue, rehearsal, address) do nothing;
+
+-- planned --
+select e.sha256, e.transport, e.subject, e.text
+from delivery d join edition e on e.id = d.edition
+where d.issue = ? and d.rehearsal = ?
+order by d.id desc limit 1;
+
+-- forget_rehearsal --
+delete from delivery where issue = ? and rehearsal = 1;
+
+-- recover --
+update delivery set state = ?, reply = ? where issue = ? and rehearsal = ? and state = 'sending';
+
+-- due --
+select d.id, s.address is not null, s.reason
+from delivery d left join suppression s on s.address = d.address
+where d.issue = ? and d.rehearsal = ? and d.state in ('waiting', 'deferred') and d.due <= ?
+order by d.due, d.id limit ?;
+
+-- suppress_claimed --
+update delivery set state = 'suppressed', reply = ? where id = ?;
+
+-- claim --
+update delivery set state = 'sending', attempts = attempts + 1 where id = ?
+returning id, address, fields, source, state, attempts, planned_at, reply;
+
+-- settle --
+update delivery set state = ?, due = ?, reply = ?, provider_id = ?, settled_at = ? where id = ? and state = 'sending';
+
+-- release --
+update delivery set state = 'waiting', attempts = attempts - 1 where id = ? and state = 'sending';
+
+-- tally --
+select state, count(*) from delivery where issue = ? and rehearsal = ? group by state;
+
+-- deliveries --
+select id, address, fields, source, state, attempts, planned_at, reply
+from delivery where issue = ? and rehearsal = ? and state in (select value from json_each(?)) order by id;
+
+-- next_due --
+select min(due) from delivery where issue = ? and rehearsal = ? and state in ('waiting', 'deferred');
+
+-- sendings --
+select distinct issue, rehearsal from delivery order by issue, rehearsal;

@@ -1,0 +1,181 @@
+"""An issue rendered: Markdown → Jinja2 → MJML → inlined CSS, once for everybody, with markers where fields are."""
+
+import html
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from markdown_it.renderer import RendererHTML
+from markdown_it.token import Token
+from markupsafe import Markup
+
+from .body import MARKDOWN, Section
+from .errors import InputError, Problem, did_you_mean
+from .issue import Issue
+from .picture import Picture
+from .plaintext import plain_text
+from .publication import Publication
+from .responsive import compile_mjml, inline_css
+from .slots import Field, Markers
+from .theme import ContactFields, MergeField, Theme
+
+WIDTH = 640  # px, of the message
+_TEXT_WIDTH = 528  # px, of a picture inside the text
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """Subject, HTML and text with markers in them, and the pictures that travel along."""
+
+    subject: str
+    html: str
+    text: str
+    markers: Markers
+    pictures: tuple[Picture, ...]  # in order of first use; none where `assets_url` is set
+
+
+def render(issue: Issue, publication: Publication, templates: Path) -> Rendered:
+    """Render `issue` with its template, one of the folders in `templates`.
+
+    Raises InputError with file:line of the template. Nothing is fetched and no file outside the template's folder read.
+    """
+    folder = templates / issue.template
+    if not (folder / "message.mjml.j2").is_file():
+        known = [path.parent.name for path in templates.glob("*/message.mjml.j2")]
+        message = f'there is no template "{issue.template}"{did_you_mean(issue.template, known)}'
+        raise InputError(Problem(issue.file, None, message, f"make {folder.name}/message.mjml.j2"))
+    markers = issue.markers()
+    theme = Theme(folder, f"{templates.name}/{issue.template}", markers)
+    context = _context(issue, publication, markers)
+    mjml, lines = theme.render("message.mjml.j2", context)
+    compiled = compile_mjml(mjml, lines)
+    page = inline_css(compiled, theme.css("inline.css"), theme.css("client.css"))
+    text = plain_text(issue, publication, markers)
+    if (folder / "message.txt.j2").is_file():
+        text = theme.render("message.txt.j2", context | {"text": text})[0].strip("\n") + "\n"
+    used = {picture.name: picture for picture in issue.pictures.values()}
+    travelling = () if publication.assets_url else tuple(used.values())
+    return Rendered(issue.subject, page, text, markers, travelling)
+
+
+# What a template sees ----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _IssueView:
+    number: str
+    title: str
+    date: date
+    dateline: str
+    subject: str
+    preheader: str
+
+
+@dataclass(frozen=True)
+class _Hero:
+    src: str
+    alt: str
+    width: int
+    height: int
+    credit: str
+    href: str | None
+
+
+@dataclass(frozen=True)
+class _EntryView:
+    number: int
+    anchor: str
+    headline: Markup
+    html: Markup
+
+
+@dataclass(frozen=True)
+class _SectionView:
+    title: str
+    kind: str
+    html: Markup
+    entries: Sequence[_EntryView]
+
+
+def _context(issue: Issue, publication: Publication, markers: Markers) -> dict[str, Any]:
+    sources = {src: _source(picture, publication) for src, picture in issue.pictures.items()}
+    body = _BodyHtml(issue.pictures, sources)
+    headlines = next((s.entries for s in issue.sections if s.kind == "headlines"), ())
+    titles = [body.inline(entry.blocks[1]) for entry in headlines]
+    hero = None
+    if issue.image:
+        picture = issue.pictures.get(issue.image.src)
+        width, height = _fit(picture, WIDTH) if picture else (WIDTH, WIDTH // 2)
+        src = sources.get(issue.image.src, issue.image.src)
+        hero = _Hero(src, issue.image.alt, width, height, issue.image.credit, issue.image.href)
+    return {
+        "publication": publication,
+        "issue": _IssueView(issue.number, issue.title, issue.date, issue.dateline, issue.subject, issue.preheader),
+        "hero": hero,
+        "lead": body.blocks(issue.lead),
+        "sections": [_section(section, titles, body) for section in issue.sections],
+        "colophon": body.blocks(issue.colophon),
+        "contact": ContactFields(markers),
+        "unsubscribe_url": MergeField(markers, Field("unsubscribe_url")),
+    }
+
+
+def _section(section: Section, titles: Sequence[Markup], body: "_BodyHtml") -> _SectionView:
+    paired = section.kind in ("headlines", "details")
+    entries = [
+        _EntryView(
+            n,
+            f"item-{n}",
+            titles[n - 1] if paired and n <= len(titles) else Markup(),
+            Markup() if section.kind == "headlines" else body.blocks(entry.blocks),
+        )
+        for n, entry in enumerate(section.entries, 1)
+    ]
+    return _SectionView(section.title, section.kind, body.blocks(section.blocks), entries)
+
+
+def _source(picture: Picture, publication: Publication) -> str:
+    """Where a picture is: at `assets_url`, or inside the message (RFC 2392)."""
+    if publication.assets_url:
+        return f"{publication.assets_url.rstrip('/')}/{picture.name}"
+    return f"cid:{content_id(picture, publication)}"
+
+
+def content_id(picture: Picture, publication: Publication) -> str:
+    """The Content-ID of an inline picture (RFC 2392), without its angle brackets."""
+    return f"{picture.name}@{publication.domain}"
+
+
+def _fit(picture: Picture, width: int) -> tuple[int, int]:
+    width = min(width, picture.width)
+    return width, max(1, round(picture.height * width / picture.width))
+
+
+class _BodyHtml:
+    """Markdown's tokens as HTML that survives the chain."""
+
+    def __init__(self, pictures: Mapping[str, Picture], sources: Mapping[str, str]) -> None:
+        self._pictures, self._sources = pictures, sources
+        self._renderer = RendererHTML(MARKDOWN)
+        rules: dict[str, Any] = self._renderer.rules
+        # The MJML compiler drops white space that holds a line feed, gluing neighbouring links (mrml-core#117).
+        rules["softbreak"] = lambda *_: " "
+        rules["image"] = self._image
+
+    def blocks(self, tokens: Sequence[Token]) -> Markup:
+        return Markup(self._renderer.render(tokens, MARKDOWN.options, {}).rstrip("\n"))  # noqa: S704 (escaped by it)
+
+    def inline(self, token: Token) -> Markup:
+        return Markup(self._renderer.renderInline(token.children or [], MARKDOWN.options, {}))  # noqa: S704
+
+    def _image(self, tokens: Sequence[Token], index: int, options: Any, env: Any) -> str:
+        token = tokens[index]
+        src = str(token.attrs["src"])
+        alt = self._renderer.renderInlineAsText(token.children, options, env)
+        size = ""
+        if picture := self._pictures.get(src):
+            size = ' width="{}" height="{}"'.format(*_fit(picture, _TEXT_WIDTH))
+        source = self._sources.get(src, src)
+        return f'<img src="{html.escape(source)}" alt="{html.escape(alt)}"{size} />'

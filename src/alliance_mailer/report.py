@@ -1,0 +1,187 @@
+"""What a person reads on the terminal, and what a program reads with --json."""
+
+import json
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from typing import Any, TextIO
+
+from .checks import Finding
+from .edition import Edition
+from .errors import MailerError
+from .ledger import STATES, Audience, Delivery, Planned, Sending, Tally
+from .message import Outcome
+
+_SHOWN = 10  # rows of a list that may be long
+
+
+class Report:
+    """Everything for people goes to `out`; with --json that is stderr, and one document goes to stdout."""
+
+    def __init__(self, *, as_json: bool = False, verbose: bool = False) -> None:
+        self.as_json, self.verbose = as_json, verbose
+        self.out: TextIO = sys.stderr if as_json else sys.stdout
+
+    def say(self, text: str = "") -> None:
+        """A line for people."""
+        print(text, file=self.out, flush=True)
+
+    def document(self, value: Any) -> None:
+        """The one JSON document."""
+        if self.as_json:
+            print(json.dumps(value, ensure_ascii=False))
+
+    def warn(self, text: str) -> None:
+        """A line for people that should not be missed."""
+        print(_styled("warning: ", "33") + text, file=sys.stderr, flush=True)
+
+    def error(self, error: MailerError) -> None:
+        """What went wrong, and what to type next."""
+        if self.as_json:
+            first = error.problems[0]
+            problems = [asdict(problem) for problem in error.problems]
+            detail = {"code": error.code, "message": first.message, "file": first.file or None, "line": first.line,
+                      "hint": error.hint, "problems": problems}  # fmt: skip
+            self.document({"error": detail})
+        hint = ""
+        for problem in error.problems:
+            if hint and problem.hint != hint:
+                print(f"  try: {hint}", file=sys.stderr)
+            print(_styled("error: ", "31") + str(problem), file=sys.stderr)
+            hint = problem.hint
+        if hint:
+            print(f"  try: {hint}", file=sys.stderr)
+
+    def findings(self, findings: Sequence[Finding], *, as_warnings: bool) -> None:
+        """Findings, one a line; `as_warnings` where they stop nothing."""
+        for finding in findings:
+            word = "warning" if as_warnings else finding.severity
+            print(_styled(f"{word}: ", "33" if word == "warning" else "31") + str(finding), file=sys.stderr)
+        for rule, fix in dict.fromkeys((finding.rule, finding.fix) for finding in findings):
+            print(f"  {rule}: {fix}", file=sys.stderr)
+
+    # A sending ----------------------------------------------------------------------------------------------------
+
+    def plan(self, edition: Edition, people: str, banner: str, left: int, size: int) -> None:
+        """Who, how many, from whom, through what, how much."""
+        publication = edition.publication
+        rows = [
+            ("subject", edition.subject.shown()),
+            ("from", f"{publication.sender_name} <{publication.sender}>"),
+            ("to", people),
+            ("through", _styled(banner, "1")),
+            ("size", f"{_bytes(size)} a message, {_bytes(size * left)} in all"),
+        ]
+        self.say(_styled(f"Issue {edition.issue}", "1") + f", edition {edition.sha256[:12]}")
+        for label, value in rows:
+            self.say(f"  {label:8} {value}")
+
+    def audience(self, audience: Audience) -> None:
+        """What is odd about the lists."""
+        for contact in audience.invalid[:_SHOWN]:
+            self.warn(
+                f"{contact.source}: {contact.fields.get('email') or 'empty'}: {contact.invalid}; recorded as refused"
+            )
+        for contact, winner in audience.duplicates[:_SHOWN]:
+            self.warn(f"{contact.source}: {contact.address} stands in {winner} already; that row counts")
+        for name, rows in (("invalid", audience.invalid), ("double", audience.duplicates)):
+            if len(rows) > _SHOWN:
+                self.warn(f"… and {len(rows) - _SHOWN} more {name} rows")
+
+    @contextmanager
+    def progress(self, total: int) -> Iterator[Callable[[Outcome], None]]:
+        """Counts outcomes as they come: a bar on a terminal, one line a minute elsewhere."""
+        counts: Counter[str] = Counter()
+        if sys.stderr.isatty() and total > 0:
+            from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+            columns = (
+                BarColumn(),
+                MofNCompleteColumn(),
+                TextColumn("{task.fields[rate]}/s"),
+                TimeRemainingColumn(),
+                TextColumn("{task.fields[states]}"),
+            )
+            with Progress(*columns, console=_stderr_console(), transient=True) as bar:
+                task = bar.add_task("", total=total, rate=0, states="")
+                began = time.monotonic()
+
+                def seen(outcome: Outcome) -> None:
+                    counts[outcome.verdict] += 1
+                    states = ", ".join(f"{n} {state}" for state, n in counts.items())
+                    rate = round(counts.total() / max(time.monotonic() - began, 0.001))
+                    bar.update(task, advance=1, rate=rate, states=states)
+
+                yield seen
+            return
+        said = time.monotonic()
+
+        def seen_plainly(outcome: Outcome) -> None:
+            nonlocal said
+            counts[outcome.verdict] += 1
+            if time.monotonic() - said >= 60:
+                said = time.monotonic()
+                print(f"{counts.total()} of {total} done", file=sys.stderr, flush=True)
+
+        yield seen_plainly
+
+    def tally(self, sending: Sending, tally: Tally, planned: Planned | None) -> dict[str, Any]:
+        """A sending's counts, as a document."""
+        return {
+            "issue": sending.issue,
+            "edition": planned.edition if planned else None,
+            "transport": planned.transport if planned else None,
+            "rehearsal": sending.rehearsal,
+            "planned": tally.planned,
+            **asdict(tally),
+        }
+
+    def counts(self, tally: Tally) -> str:
+        """Name the states that occur: 24 accepted, 1 suppressed."""
+        counts = [f"{getattr(tally, state)} {state}" for state in STATES if getattr(tally, state)]
+        return ", ".join(counts) or "nobody planned"
+
+    def deliveries(self, deliveries: Iterator[Delivery], *, as_csv: bool) -> None:
+        """Persons and the server's words."""
+        if as_csv:
+            import csv
+
+            writer = csv.writer(sys.stdout, lineterminator="\n")
+            writer.writerow(("email", "name", "state", "attempts", "reply", "source"))
+            for d in deliveries:
+                # A cell that begins like a formula is a formula to a spreadsheet.
+                cells = (
+                    d.contact.address,
+                    d.contact.name,
+                    d.state,
+                    str(d.attempts),
+                    d.reply,
+                    d.contact.source,
+                )
+                writer.writerow([f"'{cell}" if cell.startswith(("=", "+", "-", "@")) else cell for cell in cells])
+            return
+        for d in deliveries:
+            self.say(f"  {d.state:10} {d.contact.address}  {d.reply}")
+
+
+def _bytes(count: int) -> str:
+    for unit, size in (("GB", 10**9), ("MB", 10**6), ("KB", 10**3)):
+        if count >= size:
+            return f"{count / size:.{1 if count < 10 * size else 0}f} {unit}"
+    return f"{count} bytes"
+
+
+def _styled(text: str, style: str) -> str:
+    import os
+
+    plain = not sys.stderr.isatty() or not sys.stdout.isatty() or os.environ.get("NO_COLOR")
+    return text if plain else f"\033[{style}m{text}\033[0m"
+
+
+def _stderr_console() -> Any:
+    from rich.console import Console
+
+    return Console(stderr=True)

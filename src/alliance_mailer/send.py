@@ -1,0 +1,287 @@
+"""What `mailer send` does: plan, ask, deliver, say what became of it."""
+
+import contextlib
+import difflib
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from .checks import Finding, errors_in
+from .config import Config, TransportConfig
+from .contact import read_lists, read_suppressions
+from .deliver import deliver
+from .edition import Edition
+from .errors import (
+    CheckFailed,
+    EditionChanged,
+    InputError,
+    MailerError,
+    Problem,
+    TransportRefused,
+    TryLater,
+    UsageError,
+)
+from .issue import Issue
+from .ledger import Audience, Delivery, Ledger, Planned, Sending, Tally
+from .ledger.sqlite import open_ledger
+from .message import Message, address
+from .report import Report
+from .signing import signing_key
+from .transports import connect, transport_module
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a person asked `mailer send` for."""
+
+    dry_run: bool = False
+    limit: int | None = None
+    to_new: bool = False
+    allow: frozenset[str] = frozenset()
+    yes: bool = False
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def send_issue(
+    project: Path,
+    config: Config,
+    report: Report,
+    issue: Issue,
+    edition: Edition,
+    findings: list[Finding],
+    transport: str | None,
+    request: Request,
+) -> int:
+    """Plan, ask, deliver. Returns the exit code; raises MailerError where nothing was sent."""
+    chosen = config.transport(transport)
+    local = transport_module(chosen.use).LOCAL
+    sending = Sending(issue.number, rehearsal=local)
+    report.findings(findings, as_warnings=local)
+    refused = [] if local else errors_in(findings, request.allow)
+    if refused:
+        rules = " ".join(f"--allow {rule}" for rule in dict.fromkeys(finding.rule for finding in refused))
+        raise CheckFailed(
+            f"issue {issue.number} is not sent: {len(refused)} mistakes in it", hint=f"mend them, or {rules}"
+        )
+    ledger = open_ledger(config.ledger, dry_run=request.dry_run)
+    with contextlib.closing(ledger), ledger.hold(issue.number):
+        run = _Run(project, config, report, issue, edition, ledger, sending, chosen, request)
+        return run.run()
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """One `mailer send`, while it holds the issue."""
+
+    project: Path
+    config: Config
+    report: Report
+    issue: Issue
+    edition: Edition
+    ledger: Ledger
+    sending: Sending
+    chosen: TransportConfig
+    request: Request
+
+    def run(self) -> int:
+        ledger, sending, report = self.ledger, self.sending, self.report
+        contacts = self.project / "contacts"
+        ledger.suppress(read_suppressions(contacts / "suppressed.csv", "contacts/suppressed.csv"))
+        planned = self._earlier_plan()
+        ledger.recover(sending, repeat=sending.rehearsal)
+        audience = ledger.stage(
+            sending, read_lists(contacts, self.issue.audience), self.edition.fields, self.edition.mistakes
+        )
+        if not audience.people:
+            lists = ", ".join(f"contacts/{name}.csv" for name in self.issue.audience)
+            raise InputError(f"the audience is empty: nobody stands in {lists}")
+        report.audience(audience)
+        tally = ledger.tally(sending)
+        left = tally.waiting + tally.deferred
+        self._refuse_another_edition(planned, left)
+        plans = planned is None or self.request.to_new
+        if plans:
+            self._refuse_mistakes(audience)
+        joining = audience.joined if plans else 0
+        if not left + joining and planned:
+            return self._everyone_has_it(tally, audience, planned)
+        self._show(left, joining, audience, tally)
+        if self.request.dry_run:
+            if plans:
+                ledger.plan(sending, self._plan(), _now())
+            report.document(report.tally(sending, ledger.tally(sending), ledger.planned(sending)))
+            report.say("\nA dry run: nothing was written or sent.")
+            return 0
+        self._ask(left + joining)
+        return self._deliver(fresh=planned is None, plans=plans, total=left + joining)
+
+    def _earlier_plan(self) -> Planned | None:
+        """What was planned before; a rehearsal of another edition, or whose files are gone, starts afresh."""
+        planned = self.ledger.planned(self.sending)
+        if planned and self.sending.rehearsal:
+            module = transport_module(self.chosen.use)
+            if planned.edition != self.edition.sha256 or not module.remains(
+                self.chosen.options, self.project, self.issue.number
+            ):
+                self.ledger.forget_rehearsal(self.issue.number)
+                return None
+        return planned
+
+    def _plan(self) -> Planned:
+        return Planned(self.edition.sha256, self._banner(), self.edition.subject.shown(), self.edition.text.shown())
+
+    def _banner(self) -> str:
+        banner: str = transport_module(self.chosen.use).describe(self.chosen.options, self.issue.number)
+        return banner
+
+    def _refuse_another_edition(self, planned: Planned | None, left: int) -> None:
+        if planned is None or planned.edition == self.edition.sha256 or not left:
+            return
+        old = [f"Subject: {planned.subject}", *planned.text.splitlines()]
+        new = [f"Subject: {self.edition.subject.shown()}", *self.edition.text.shown().splitlines()]
+        changes = list(difflib.unified_diff(old, new, "what was sent", self.issue.file, n=0, lineterm=""))
+        said = (
+            "\n".join(changes[:40])
+            if changes
+            else "(the words are the same: the template, a picture or a header differs)"
+        )
+        raise EditionChanged(
+            f"issue {self.issue.number} is half sent, and has changed since; {left} people are left\n{said}",
+            hint=f"undo the change (git diff {self.issue.file}), send the rest, and correct it in the next issue",
+        )
+
+    def _refuse_mistakes(self, audience: Audience) -> None:
+        if not audience.mistakes:
+            return
+        problems = []
+        for contact, mistakes in audience.mistakes[:20]:
+            file, _, line = contact.source.rpartition(":")
+            problems += [Problem(file, int(line), f"{contact.address} {mistake}") for mistake in mistakes]
+        more = len(audience.mistakes) - 20
+        if more > 0:
+            problems.append(Problem("", None, f"… and {more} more people"))
+        hint = 'give the field a fallback, {{ contact.first_name | default("reader") }}, or complete the list'
+        problems[-1] = replace(problems[-1], hint=hint)
+        raise InputError(problems)
+
+    def _everyone_has_it(self, tally: Tally, audience: Audience, planned: Planned) -> int:
+        report, issue = self.report, self.issue.number
+        done = "The rehearsal is complete" if self.sending.rehearsal else "Everyone has it"
+        report.say(f"{done}: {report.counts(tally)}. Nothing was sent.")
+        if planned.edition != self.edition.sha256:
+            report.say(f"{self.issue.file} has changed since; what went out was edition {planned.edition[:12]}.")
+        if audience.joined:
+            report.say(f"{audience.joined} people joined the lists since: mailer send --issue {issue} --to-new")
+        report.document(report.tally(self.sending, tally, planned))
+        return 1 if tally.unknown else 0
+
+    def _show(self, left: int, joining: int, audience: Audience, tally: Tally) -> None:
+        lists = ", ".join(f"contacts/{name}.csv" for name in self.issue.audience)
+        done = f"; {tally.accepted} have it" if tally.accepted else ""
+        if self.request.to_new or not tally.planned:
+            suppressed = f", {audience.suppressed} suppressed" if audience.suppressed else ""
+            people = f"{left + joining} people ({audience.people} in {lists}{suppressed}{done})"
+        else:
+            joined = f", {audience.joined} joined since: --to-new" if audience.joined else ""
+            people = f"{left} people who are left of {tally.planned} planned{done}{joined}"
+        size = len(Message(self.edition, self.edition.neutral_reader, _now(), "0" * 32, "0" * 32).as_bytes())
+        self.report.plan(self.edition, people, self._banner(), left + joining, size)
+
+    def _ask(self, count: int) -> None:
+        """A live sending is confirmed by typing the issue's number."""
+        if self.sending.rehearsal or self.request.yes:
+            return
+        number = self.issue.number
+        if not sys.stdin.isatty():
+            raise UsageError(
+                "a live sending asks first, and there is no terminal",
+                hint=f"mailer send --issue {number} --yes",
+            )
+        print(
+            f"\nSend it to {count} people? Type the issue's number ({number}): ",
+            end="",
+            file=sys.stderr,
+            flush=True,
+        )
+        if sys.stdin.readline().strip() != number:
+            raise UsageError("nothing was sent", hint=f"mailer send --issue {number}, and type {number}")
+
+    def _deliver(self, *, fresh: bool, plans: bool, total: int) -> int:
+        ledger, sending = self.ledger, self.sending
+        key = signing_key(self.project, self.config.secret_env, os.environ)
+        zone = self.config.publication.timezone
+        stopped: MailerError | None = None
+
+        def addressed(delivery: Delivery) -> Message:
+            return address(self.edition, delivery.contact, date=delivery.planned_at.astimezone(zone), key=key)
+
+        transport = connect(
+            self.chosen.use, self.chosen.options, project=self.project, issue=self.issue.number,
+            environ=os.environ, fresh=fresh,
+        )  # fmt: skip
+        with contextlib.closing(transport), _interruptible() as interrupted:
+            if plans:
+                ledger.plan(sending, self._plan(), _now())
+            with self.report.progress(total) as settled:
+                try:
+                    deliver(
+                        ledger, sending, transport, addressed,
+                        now=_now, stopped=interrupted, settled=settled, limit=self.request.limit,
+                    )  # fmt: skip
+                except (TransportRefused, TryLater) as error:
+                    stopped = error
+        return self._conclude(stopped, interrupted=interrupted())
+
+    def _conclude(self, stopped: MailerError | None, *, interrupted: bool) -> int:
+        """Say what became of it. When several codes apply: 130 > 69 > 75 > 1."""
+        report, tally, number = self.report, self.ledger.tally(self.sending), self.issue.number
+        left = tally.waiting + tally.deferred
+        report.say(
+            f"\n{report.counts(tally)[0].upper()}{report.counts(tally)[1:]}{'.' if left else '; nobody is left.'}"
+        )
+        if stopped:
+            report.error(stopped)
+        else:
+            report.document(report.tally(self.sending, tally, self.ledger.planned(self.sending)))
+        if left:
+            due = self.ledger.next_due(self.sending)
+            when = f" after {due.astimezone():%H:%M}" if due and due > _now() else ""
+            report.say(f"{left} people are left: run the same command again{when}.")
+        elif self.sending.rehearsal:
+            report.say(f"Look at them: {self._banner().split(' ')[2]}/  (any mail program opens an .eml)")
+            report.say(f"Next: mailer test --issue {number} --to you@…, then [transports.live] in mailer.toml and\n"
+                       f"      mailer send --issue {number} --transport live")  # fmt: skip
+        if tally.refused or tally.unknown:
+            report.say(f"Who, and why: mailer status --issue {number} --failed")
+        if interrupted:
+            return 130
+        if stopped:
+            return stopped.code
+        return 75 if left else 1 if tally.refused or tally.unknown else 0
+
+
+@contextlib.contextmanager
+def _interruptible() -> Iterator[Callable[[], bool]]:
+    """The first Ctrl-C or SIGTERM lets the message on the wire finish; the second aborts."""
+    asked = threading.Event()
+
+    def stop(number: int, _: object) -> None:
+        if asked.is_set():
+            raise KeyboardInterrupt
+        asked.set()
+        print("\nfinishing what is on the wire …", file=sys.stderr, flush=True)
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield asked.is_set
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,60 @@
+"""What `mailer test` does: one message to one address. The ledger does not hear of it."""
+
+import contextlib
+import os
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from .config import Config
+from .contact import Contact, canonical_address, read_lists
+from .edition import Edition
+from .errors import InputError, Problem
+from .issue import Issue
+from .message import Verdict, address
+from .report import Report
+from .signing import signing_key
+from .transports import connect, transport_module
+from .unsubscribe import keyed
+
+
+def send_test(
+    project: Path,
+    config: Config,
+    report: Report,
+    issue: Issue,
+    edition: Edition,
+    to: str,
+    as_: str | None,
+    transport: str | None,
+) -> int:
+    """Send to one address. Returns the exit code."""
+    try:
+        recipient = canonical_address(to)
+        model = canonical_address(as_) if as_ else None
+    except ValueError as error:
+        raise InputError(f"{to if as_ is None else f'{to} or {as_}'}: {error}", hint="--to me@example.org") from None
+    contact = edition.neutral_reader
+    if model:
+        lists = read_lists(project / "contacts", issue.audience)
+        found = next((c for c in lists if c.address == model and not c.invalid), None)
+        if found is None:
+            raise InputError(f"{model} stands in no list of this issue ({', '.join(issue.audience)})")
+        contact = found
+        if mistakes := edition.mistakes(contact):
+            raise InputError([Problem(contact.source, None, f"{contact.address} {mistake}") for mistake in mistakes])
+    contact = Contact(recipient, {"email": contact.address, **contact.fields})
+    chosen = config.transport(transport)
+    key, now = signing_key(project, config.secret_env, os.environ), datetime.now(UTC)
+    message = address(edition, contact, date=now.astimezone(config.publication.timezone), key=key)
+    # An id of its own: Gmail shows one of two messages with the same, and the real one must arrive.
+    message = replace(message, key=keyed(key, "test", edition.issue, recipient, now.isoformat()))
+    place = f"test/{issue.number}"
+    opened = connect(chosen.use, chosen.options, project=project, issue=place, environ=os.environ)
+    with contextlib.closing(opened):
+        outcome = opened.send([message])[0]
+    banner = transport_module(chosen.use).describe(chosen.options, place)
+    report.say(f"{outcome.verdict}: {message.subject}\n  to {recipient} through {banner}: {outcome.reply}")
+    report.document({"issue": issue.number, "to": recipient, "verdict": outcome.verdict, "reply": outcome.reply,
+                     "message_id": message.message_id})  # fmt: skip
+    return {Verdict.ACCEPTED: 0, Verdict.DEFERRED: 75}.get(outcome.verdict, 1)

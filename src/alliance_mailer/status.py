@@ -1,0 +1,44 @@
+"""What `mailer status` does: how far each issue is, person by person if wanted."""
+
+import contextlib
+from pathlib import Path
+
+from .config import Config
+from .errors import InputError
+from .issue import issue_numbers
+from .ledger import Sending, Tally
+from .ledger.sqlite import open_ledger
+from .report import Report
+
+
+def show_status(
+    config: Config, report: Report, project: Path, number: str | None, *, failed: bool, as_csv: bool
+) -> None:
+    """Print the counts of one issue or of all; `failed`: the persons who have not got it."""
+    ledger = open_ledger(config.ledger, dry_run=not config.ledger.exists())
+    with contextlib.closing(ledger):
+        known = ledger.sendings()
+        if number is not None and number not in {
+            *issue_numbers(project),
+            *(sending.issue for sending in known),
+        }:
+            raise InputError(f"there is no issue {number!r}; there are: {', '.join(issue_numbers(project)) or 'none'}")
+        chosen = [sending for sending in known if number in (None, sending.issue)]
+        documents = []
+        for sending in chosen:
+            tally, planned = ledger.tally(sending), ledger.planned(sending)
+            documents.append(report.tally(sending, tally, planned))
+            if not as_csv:
+                kind = "rehearsal" if sending.rehearsal else "sending"
+                report.say(f"{sending.issue} {kind}: {tally.planned} planned = {report.counts(tally)}")
+                report.say(f"  {planned.transport}, edition {planned.edition[:12]}" if planned else "")
+            if failed:
+                report.deliveries(ledger.deliveries(sending, ("refused", "deferred", "unknown")), as_csv=as_csv)
+        if not chosen:
+            what = f"issue {number}" if number else "anything"
+            report.say(f"Nobody was planned for {what} yet. Next: mailer send --issue {number or 'N'}")
+        if number is None:
+            report.document({"issues": documents})
+        else:
+            nothing = report.tally(Sending(number, rehearsal=False), Tally(), None)
+            report.document(documents[0] if documents else nothing)

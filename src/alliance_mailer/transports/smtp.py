@@ -1,0 +1,240 @@
+"""SMTP (RFC 5321) to a mail server: a relay of one's own, or a provider's submission port (RFC 6409).
+
+Connecting, EHLO, TLS and AUTH are the standard library's; the mail transaction is ours, because `smtplib` cannot tell
+a connection lost before the final dot (nothing was delivered) from one lost after it (it may have been). Every answer
+has its verdict by the phase in which it came:
+
+| phase                        | 4yz, or connection lost | 5yz                                 |
+| ---------------------------- | ----------------------- | ----------------------------------- |
+| MAIL FROM                    | deferred                | about us: deferred, the run stops   |
+| RCPT TO                      | deferred                | refused (552: deferred)             |
+| DATA, and the message's text | deferred                | refused                             |
+| after the final dot          | 4yz deferred, lost unknown | refused                          |
+
+421 anywhere also closes the connection; 530, 535 and 5.7.x anywhere are about us, not about the person: deferred, and
+the run stops.
+"""
+
+import contextlib
+import ipaddress
+import smtplib
+import socket
+import ssl
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from ..errors import ConfigError, TransportRefused, TryLater
+from ..message import Message, Outcome, Verdict
+
+LOCAL = False
+
+_FINAL_DOT = 600.0  # seconds; RFC 5321, 4.5.3.2.6: impatience here means a second copy
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """The keys in mailer.toml."""
+
+    host: str
+    port: int = 0  # 0: 465 for implicit TLS, 587 for starttls, 25 for none
+    tls: Literal["starttls", "implicit", "none"] = "starttls"
+    ca_file: str = ""  # PEM; certificates to trust instead of the system's
+    user: str = ""
+    password_env: str = ""  # the environment variable that holds the password
+    timeout: float = 60  # seconds for each reply; the one after the final dot has ten minutes
+    bounce_address: str = ""  # the reverse-path; the sender's address when empty
+
+
+def _port(options: Options) -> int:
+    return options.port or {"implicit": 465, "starttls": 587, "none": 25}[options.tls]
+
+
+def describe(options: Options, issue: str) -> str:
+    """For the line that names the transport."""
+    return f"smtp {options.host}:{_port(options)} (LIVE)"
+
+
+def connect(options: Options, *, project: Path, issue: str, environ: Mapping[str, str], fresh: bool = False) -> "Smtp":
+    """Open a connection. Raises ConfigError, TransportRefused (TLS, AUTH) or TryLater (no connection)."""
+    password = environ.get(options.password_env, "") if options.password_env else ""
+    if options.user and not password:
+        missing = (
+            f"the environment variable {options.password_env} is not set" if options.password_env else "no password_env"
+        )
+        raise ConfigError(
+            f"transport: user {options.user!r}, but {missing}",
+            hint=f"export {options.password_env or 'SMTP_PASSWORD'}=…",
+        )
+    if options.user and options.tls == "none" and not _is_loopback(options.host):
+        raise ConfigError("transport: a password goes over TLS only", hint='tls = "starttls"')
+    transport = Smtp(options, password, project)
+    transport.open()
+    return transport
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+class Smtp:
+    """One connection, reused for every message, made again when the server closes it."""
+
+    batch_size = 1
+    repeatable = False
+
+    def __init__(self, options: Options, password: str, project: Path) -> None:
+        self._options, self._password, self._project = options, password, project
+        self._smtp: smtplib.SMTP | None = None
+
+    def open(self) -> None:
+        """Connect, EHLO, TLS, AUTH."""
+        options = self._options
+        where = f"{options.host}:{_port(options)}"
+        try:
+            self._smtp = self._greet(options)
+        except ssl.SSLCertVerificationError as error:
+            raise TransportRefused(
+                f"{where}: the certificate is not to be trusted: {error.verify_message}",
+                hint="ca_file names certificates to trust; host must be the name in the certificate",
+            ) from None
+        except smtplib.SMTPNotSupportedError as error:
+            raise TransportRefused(
+                f"{where}: {error}", hint='tls = "implicit" (port 465), or "none" for a relay on this machine'
+            ) from None
+        except smtplib.SMTPAuthenticationError as error:
+            raise TransportRefused(
+                f"{where} refuses the credentials: {_words(error.smtp_code, error.smtp_error)}"
+            ) from None
+        except smtplib.SMTPResponseException as error:
+            words = _words(error.smtp_code, error.smtp_error)
+            if error.smtp_code >= 500:
+                raise TransportRefused(f"{where} refuses us: {words}") from None
+            raise TryLater(f"{where}: {words}") from None
+        except ssl.SSLError as error:
+            raise TransportRefused(
+                f"{where}: TLS failed: {error.reason or error}", hint='tls = "starttls" or "implicit"?'
+            ) from None
+        except (OSError, smtplib.SMTPException) as error:
+            hint = "nothing was sent; run the same command again"
+            raise TryLater(f"cannot connect to {where}: {error}", hint=hint) from None
+
+    def _greet(self, options: Options) -> smtplib.SMTP:
+        context = ssl.create_default_context(cafile=str(self._project / options.ca_file) if options.ca_file else None)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        smtp: smtplib.SMTP
+        if options.tls == "implicit":
+            smtp = smtplib.SMTP_SSL(options.host, _port(options), timeout=options.timeout, context=context)
+        else:
+            smtp = smtplib.SMTP(options.host, _port(options), timeout=options.timeout)
+        try:
+            smtp.ehlo_or_helo_if_needed()
+            if options.tls == "starttls":
+                smtp.starttls(context=context)
+                smtp.ehlo()
+            if options.user:
+                self._login(smtp)
+            if smtp.sock:
+                # Without it a reply waits 43 ms for a delayed acknowledgement (measured over TLS).
+                smtp.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        except BaseException:
+            smtp.close()
+            raise
+        return smtp
+
+    def _login(self, smtp: smtplib.SMTP) -> None:
+        # PLAIN and LOGIN only: inside TLS nothing is won by CRAM-MD5, which smtplib would prefer.
+        offered = smtp.esmtp_features.get("auth", "").upper().split()
+        mechanism = next((name for name in ("PLAIN", "LOGIN") if name in offered), None)
+        if mechanism is None:
+            raise smtplib.SMTPNotSupportedError(
+                f"AUTH PLAIN or LOGIN is not offered (offered: {' '.join(offered) or 'none'})"
+            )
+        smtp.user, smtp.password = self._options.user, self._password
+        smtp.auth(mechanism, getattr(smtp, f"auth_{mechanism.lower()}"))
+
+    def send(self, batch: Sequence[Message]) -> Sequence[Outcome]:
+        """See the protocol."""
+        return [self._transaction(message) for message in batch]
+
+    def _transaction(self, message: Message) -> Outcome:
+        if self._smtp is None:
+            self.open()
+        smtp = self._smtp
+        assert smtp is not None
+        envelope, data = message.envelope, message.as_bytes()
+        options = [f"SIZE={len(data)}"] if smtp.has_extn("size") else []
+        if not envelope.rcpt_to.isascii():
+            if not (smtp.has_extn("smtputf8") and smtp.has_extn("8bitmime")):
+                return Outcome(Verdict.REFUSED, "the server does not take a non-ASCII address (no SMTPUTF8)")
+            options += ["SMTPUTF8", "BODY=8BITMIME"]
+            smtp.command_encoding = "utf-8"
+        phase = "before the message"
+        try:
+            smtp.sock.settimeout(self._options.timeout)  # type: ignore[union-attr]
+            code, words = smtp.mail(self._options.bounce_address or envelope.mail_from, options)
+            if code != 250:
+                return self._judge(code, words, about_us=code >= 500)
+            code, words = smtp.rcpt(envelope.rcpt_to)
+            if code not in (250, 251, 252):
+                # RFC 5321, 4.5.3.1.10: 552 to RCPT means "too many", as 452 does.
+                return self._judge(452 if code == 552 else code, words)
+            code, words = smtp.docmd("DATA")
+            if code != 354:
+                return self._judge(code, words)
+            phase = "within the message"
+            smtp.send(_stuffed(data))
+            # From here on the server may have the message, whatever we hear.
+            phase = "after the final dot"
+            smtp.sock.settimeout(_FINAL_DOT)  # type: ignore[union-attr]
+            smtp.send(b".\r\n")
+            code, words = smtp.getreply()
+        except (OSError, smtplib.SMTPException) as error:
+            self._drop()
+            text = f"connection lost {phase}: {error}"
+            return Outcome(Verdict.UNKNOWN if phase == "after the final dot" else Verdict.DEFERRED, text)
+        if 200 <= code < 300:
+            return Outcome(Verdict.ACCEPTED, _words(code, words))
+        if not 400 <= code < 600:
+            self._drop()
+            return Outcome(Verdict.UNKNOWN, f"no reply that RFC 5321 knows after the final dot: {_words(code, words)}")
+        return self._judge(code, words)
+
+    def _judge(self, code: int, words: bytes, *, about_us: bool = False) -> Outcome:
+        """A refusal before or after the message. Raises TransportRefused when it is about us."""
+        text = _words(code, words)
+        if about_us or code in (530, 535) or (code >= 500 and words.startswith(b"5.7.")):
+            self._drop()
+            raise TransportRefused(f"{self._options.host} refuses us, not the person: {text}")
+        if code == 421 or not 400 <= code < 600:
+            self._drop()
+        else:
+            with contextlib.suppress(OSError, smtplib.SMTPException):
+                self._smtp.rset()  # type: ignore[union-attr]
+        return Outcome(Verdict.REFUSED if 500 <= code < 600 else Verdict.DEFERRED, text)
+
+    def _drop(self) -> None:
+        if self._smtp is not None:
+            self._smtp.close()
+            self._smtp = None
+
+    def close(self) -> None:
+        """QUIT; its answer changes nothing."""
+        if self._smtp is not None:
+            with contextlib.suppress(OSError, smtplib.SMTPException):
+                self._smtp.quit()
+            self._drop()
+
+
+def _stuffed(data: bytes) -> bytes:
+    # RFC 5321, 4.5.2. Our own encoder leaves no leading dot; a header of the future might.
+    return data.replace(b"\r\n.", b"\r\n..") if b"\r\n." in data else data
+
+
+def _words(code: int, words: bytes | str) -> str:
+    text = words.decode("utf-8", "replace") if isinstance(words, bytes) else words
+    return " ".join(f"{code} {text}".split())
