@@ -106,13 +106,22 @@ class Recorder:
         return reply
 
 
+class FreePort(Controller):
+    """A controller on a port that the system chooses."""
+
+    def _trigger_server(self) -> None:
+        # The base class greets the server once to have it built; with port 0 it would knock at the wrong door.
+        self.port = self.server.sockets[0].getsockname()[1]
+        super()._trigger_server()
+
+
 @pytest.fixture
 def smtp_server() -> Iterator[Recorder]:
     """A real SMTP server on a port of its own, without TLS."""
     recorder = Recorder()
-    controller = Controller(recorder, hostname="127.0.0.1", port=0, server_kwargs={"enable_SMTPUTF8": True})
+    controller = FreePort(recorder, hostname="127.0.0.1", port=0, server_kwargs={"enable_SMTPUTF8": True})
     controller.start()
-    recorder.port = controller.server.sockets[0].getsockname()[1]
+    recorder.port = controller.port
     yield recorder
     controller.stop()
 
