@@ -119,7 +119,7 @@ class FreePort(Controller):
 def smtp_server() -> Iterator[Recorder]:
     """A real SMTP server on a port of its own, without TLS."""
     recorder = Recorder()
-    controller = FreePort(recorder, hostname="127.0.0.1", port=0, server_kwargs={"enable_SMTPUTF8": True})
+    controller = FreePort(recorder, hostname="127.0.0.1", port=0, enable_SMTPUTF8=True)
     controller.start()
     recorder.port = controller.port
     yield recorder
