@@ -7,7 +7,3 @@ Data walks down one staircase:
     contacts/*.csv ─► Contact ─► Ledger (Delivery) ───┴──► Message ──► Transport ──► Outcome ──► Ledger
                 contact      ledger                                transports     deliver
 """
-
-from importlib.metadata import version
-
-__version__ = version("alliance-mailer")
