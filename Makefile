@@ -58,7 +58,7 @@ bench: $(VENV)/dev
 	@for each in benchmarks/*.py; do echo "== $$each"; $(BIN)/python $$each || exit 1; done
 
 docs: $(VENV)/dev
-	@$(BIN)/python docs/generate.py
+	@COLUMNS=100 $(BIN)/python docs/generate.py
 
 golden: $(VENV)/dev
 	@GOLDEN=write $(BIN)/python -m pytest -q tests/test_golden.py

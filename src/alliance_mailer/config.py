@@ -2,7 +2,7 @@
 
 import re
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import MISSING, dataclass, fields
 from email.utils import parseaddr
 from pathlib import Path
@@ -70,6 +70,76 @@ def load_config(project: Path) -> Config:
     return _Reader(text, project).config(data)
 
 
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A key of [newsletter]: an example, what it is for, and how its text is read (ValueError: what was expected)."""
+
+    example: str
+    meaning: str
+    read: Callable[[str], Any] = str
+    required: bool = False
+
+
+def _mailbox(value: str) -> tuple[str, str]:
+    name, address = parseaddr(value)
+    return name, canonical_address(address)
+
+
+def _url(value: str) -> str:
+    if not re.fullmatch(r"https?://[A-Za-z0-9.-]+(:\d+)?(/[!-;=?-~]*)?", value):
+        raise ValueError("expected an address that begins with https://")
+    return value
+
+
+def _https(value: str) -> str:
+    if not value.startswith("https://"):
+        raise ValueError("expected an address that begins with https:// (RFC 8058)")
+    return _url(value)
+
+
+def _list_id(value: str) -> str:
+    if not re.fullmatch(r"(?=.{3,255}\Z)[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)+", value):
+        raise ValueError("expected a label and a domain of yours, joined by dots (RFC 2919)")
+    return value
+
+
+def _language(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*", value):
+        raise ValueError("expected a language tag (BCP 47)")
+    return value
+
+
+def _timezone(value: str) -> ZoneInfo:
+    try:
+        return ZoneInfo(value)
+    except (KeyError, ValueError, OSError):
+        raise ValueError(f"there is no such zone{did_you_mean(value, available_timezones())}") from None
+
+
+NEWSLETTER = {
+    "name": Key("My Digest", "the publication, in its masthead and headers", required=True),
+    "from": Key("My Digest <digest@example.org>", "the sender", _mailbox, required=True),
+    "organisation": Key("My Institute", "who answers for it; the law wants it in every mail", required=True),
+    "postal_address": Key("1 Example Street, Springfield", "the law wants it in every mail", required=True),
+    "unsubscribe_mailto": Key(
+        "unsubscribe@example.org", "where wishes to unsubscribe arrive", canonical_address, required=True
+    ),
+    "language": Key("en", "of the mail, for screen readers; en when it is not set", _language),
+    "timezone": Key("America/New_York", "send_at is wall time here; UTC when it is not set", _timezone),
+    "reply_to": Key("editors@example.org", "where answers go, if not to the sender", canonical_address),
+    "list_id": Key("my-digest.example.org", "List-Id; from name and sender when it is not set", _list_id),
+    "help_url": Key("https://example.org/help", "List-Help, and a link in the foot", _url),
+    "archive_url": Key("https://example.org/digest", "List-Archive, and “View in browser”", _url),
+    "assets_url": Key(
+        "https://example.org/pictures", "local pictures are linked from here; else they travel inside the mail", _url
+    ),
+    "unsubscribe_url": Key(
+        "https://example.org/u", "only where a one-click endpoint (RFC 8058) stands; the token is appended", _https
+    ),
+    "secret_env": Key("MAILER_SECRET", "the environment variable that signs tokens; else .mailer/key, made once"),
+}
+
+
 _STRING, _TABLE = "text in quotes", "a table"
 
 
@@ -113,59 +183,24 @@ class _Reader:
     # [newsletter] --------------------------------------------------------------------------------------------------
 
     def _publication(self, table: dict[str, Any]) -> Publication | None:
-        required = ("name", "from", "organisation", "postal_address", "unsubscribe_mailto")
-        optional = ("reply_to", "list_id", "help_url", "archive_url", "language", "timezone", "assets_url",
-                    "unsubscribe_url", "secret_env")  # fmt: skip
-        values = self._strings("newsletter", table, (*required, *optional))
-        for key in required:
-            if not values.get(key) and (key not in table or table[key] == ""):
-                self._problem("newsletter", key, f"newsletter.{key} is missing", _EXAMPLES[key])
-        sender_name, sender = parseaddr(values.get("from", ""))
-        sender = self._read("from", sender, canonical_address)
-        urls = {}
-        for key in ("help_url", "archive_url", "assets_url", "unsubscribe_url"):
-            urls[key] = self._read(key, values.get(key, ""), _https if key == "unsubscribe_url" else _http) or None
-        publication = Publication(
-            name=values.get("name", ""),
-            sender_name=sender_name or values.get("name", ""),
-            sender=sender,
-            organisation=values.get("organisation", ""),
-            postal_address=values.get("postal_address", ""),
-            unsubscribe_mailto=self._read(
-                "unsubscribe_mailto", values.get("unsubscribe_mailto", ""), canonical_address
-            ),
-            list_id=self._read("list_id", values.get("list_id", ""), _list_id)
-            or default_list_id(values.get("name", ""), sender.rpartition("@")[2]),
-            language=self._read("language", values.get("language", "en"), _language),
-            timezone=self._timezone(values.get("timezone", "UTC")),
-            reply_to=self._read("reply_to", values.get("reply_to", ""), canonical_address) or None,
-            **urls,
-        )
-        return publication if not self._problems else None
-
-    def _read(self, key: str, value: str, read: Callable[[str], str]) -> str:
-        if not value:
-            if key == "from" and ("newsletter", "from") in self._lines:
-                self._problem("newsletter", key, "newsletter.from: no address in it", _EXAMPLES["from"])
-            return ""
-        try:
-            return read(value)
-        except ValueError as error:
-            self._problem("newsletter", key, f"newsletter.{key}: found {value!r}: {error}", _EXAMPLES.get(key, ""))
-            return ""
-
-    def _timezone(self, name: str) -> ZoneInfo:
-        try:
-            return ZoneInfo(name)
-        except (KeyError, ValueError, OSError):
-            near = did_you_mean(name, available_timezones())
-            self._problem(
-                "newsletter",
-                "timezone",
-                f"newsletter.timezone: there is no zone {name!r}{near}",
-                'timezone = "America/New_York"',
-            )
-            return ZoneInfo("UTC")
+        texts = self._strings("newsletter", table, NEWSLETTER)
+        values: dict[str, Any] = {}
+        for key, about in NEWSLETTER.items():
+            hint = f'{key} = "{about.example}"'
+            if not texts.get(key):
+                if about.required and table.get(key, "") == "":
+                    self._problem("newsletter", key, f"newsletter.{key} is missing", hint)
+                continue
+            try:
+                values[key] = about.read(texts[key])
+            except ValueError as error:
+                self._problem("newsletter", key, f"newsletter.{key}: found {texts[key]!r}: {error}", hint)
+        if self._problems:
+            return None
+        values.pop("secret_env", None)
+        sender_name, sender = values.pop("from")
+        list_id = values.pop("list_id", None) or default_list_id(values["name"], sender.rpartition("@")[2])
+        return Publication(sender_name=sender_name or values["name"], sender=sender, list_id=list_id, **values)
 
     # [transport], [ledger] --------------------------------------------------------------------------------------------
 
@@ -211,7 +246,7 @@ class _Reader:
 
     # All tables -----------------------------------------------------------------------------------------------------
 
-    def _strings(self, name: str, table: dict[str, Any], known: tuple[str, ...]) -> dict[str, str]:
+    def _strings(self, name: str, table: dict[str, Any], known: Collection[str]) -> dict[str, str]:
         values = {}
         for key, value in table.items():
             if self._is_secret(name, key, value, known):
@@ -234,45 +269,6 @@ class _Reader:
         self._problem(name, key, f"{name}.{key} is a secret; the file names an environment variable instead",
                       f'{key}_env = "MAILER_{key.upper()}", and change the secret: git remembers it')  # fmt: skip
         return True
-
-
-_EXAMPLES = {
-    "name": 'name = "My Digest"',
-    "from": 'from = "My Digest <digest@example.org>"',
-    "organisation": 'organisation = "…": the law wants it in every mail',
-    "postal_address": 'postal_address = "…": the law wants it in every mail',
-    "unsubscribe_mailto": 'unsubscribe_mailto = "unsubscribe@example.org"',
-    "list_id": 'list_id = "my-digest.example.org"',
-    "language": 'language = "en"',
-    "help_url": 'help_url = "https://…"',
-    "archive_url": 'archive_url = "https://…"',
-    "assets_url": 'assets_url = "https://…"',
-    "unsubscribe_url": 'unsubscribe_url = "https://…"',
-}
-
-
-def _http(value: str) -> str:
-    if not re.fullmatch(r"https?://[A-Za-z0-9.-]+(:\d+)?(/[!-;=?-~]*)?", value):
-        raise ValueError("expected an address that begins with https://")
-    return value
-
-
-def _https(value: str) -> str:
-    if not value.startswith("https://"):
-        raise ValueError("RFC 8058 wants https://")
-    return _http(value)
-
-
-def _list_id(value: str) -> str:
-    if not re.fullmatch(r"(?=.{3,255}\Z)[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)+", value):
-        raise ValueError("expected a label and a domain of yours, joined by dots (RFC 2919)")
-    return value
-
-
-def _language(value: str) -> str:
-    if not re.fullmatch(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*", value):
-        raise ValueError("expected a language tag (BCP 47)")
-    return value
 
 
 def _found(value: object) -> str:

@@ -1,0 +1,83 @@
+"""Writes three pages of docs/reference/ from the program itself; tests/test_docs.py holds them to it."""
+
+import inspect
+import io
+import re
+from contextlib import redirect_stdout
+from pathlib import Path
+
+from alliance_mailer import cli, errors
+from alliance_mailer.config import NEWSLETTER
+from alliance_mailer.transports import transport_module, transport_names
+
+REFERENCE = Path(__file__).parent / "reference"
+NOTE = "<!-- made by docs/generate.py; `make docs` -->\n"
+
+
+def commands() -> str:
+    """What each command says with --help."""
+    names = [command.name or command.callback.__name__ for command in cli.app.registered_commands]
+    pages = [("mailer", _help())] + [(f"mailer {name}", _help(name)) for name in names]
+    blocks = [f"## {title}\n\n```\n{text}\n```\n" for title, text in pages]
+    return f"# Commands\n\n{NOTE}\n" + "\n".join(blocks)
+
+
+def _help(*command: str) -> str:
+    with redirect_stdout(io.StringIO()) as out:
+        cli.run([*command, "--help"])
+    return "\n".join(line.rstrip() for line in out.getvalue().strip().splitlines())
+
+
+def settings() -> str:
+    """The keys of mailer.toml."""
+    rows = [
+        (f"`{key}`", "needed" if about.required else "", f"`{about.example}`", about.meaning)
+        for key, about in NEWSLETTER.items()
+    ]
+    text = f"# mailer.toml\n\n{NOTE}\nUnknown keys are errors, with the nearest known name. A secret itself in the file"
+    text += " is an error: a key that ends in `_env` names an environment variable.\n\n"
+    text += "## [newsletter]\n\n" + _table(("key", "", "example", "is"), rows)
+    text += "\n## [transport], and [transports.NAME] for --transport NAME\n\n"
+    text += "`use` names the transport; the other keys are its own.\n"
+    for name in transport_names():
+        module = transport_module(name)
+        text += f'\n### use = "{name}"\n\n{module.__doc__.split(chr(10), 1)[0]}\n\n'
+        text += _table(("key", "default", "is"), _options(module.Options))
+    text += "\n## [ledger]\n\n" + _table(
+        ("key", "default", "is"),
+        [("`url`", "`sqlite:///.mailer/ledger.db`", "the ledger's file, below the publication's folder")],
+    )
+    return text
+
+
+def _options(options: type) -> list[tuple[str, ...]]:
+    """The comment beside a field is its documentation."""
+    line = re.compile(r"^    (\w+): [^=#\n]+?(?: = ([^#\n]+?))?(?:  # (.*))?$", re.MULTILINE)
+    found = line.findall(inspect.getsource(options))
+    return [(f"`{name}`", f"`{default}`" if default else "needed", words) for name, default, words in found]
+
+
+def exit_codes() -> str:
+    """The codes of errors.py."""
+    kinds = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, errors.MailerError)]
+    meanings = {kind.code: kind.__doc__.split("\n", 1)[0] for kind in kinds if kind is not errors.MailerError}
+    meanings[0] = "Done; also when there was nothing to do."
+    meanings[1] = "Done or not sent, but a person should look: mistakes in the issue, deliveries refused or unknown."
+    meanings[75] += " Also: people are left for later."
+    meanings[130] = "Interrupted; safe to run again."
+    rows = [(f"{code}", meaning) for code, meaning in sorted(meanings.items())]
+    text = f"# Exit codes\n\n{NOTE}\nThey are sysexits, which cron, systemd and mail software know.\n\n"
+    return text + _table(("code", "means"), rows) + "\nWhen several apply: 130, 78, 69, 77, 75, 1.\n"
+
+
+def _table(heading: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+    lines = [heading, tuple("---" for _ in heading), *rows]
+    return "".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |\n" for line in lines)
+
+
+PAGES = {"commands.md": commands, "settings.md": settings, "exit-codes.md": exit_codes}
+
+if __name__ == "__main__":
+    for name, page in PAGES.items():
+        (REFERENCE / name).write_text(page())
+        print(f"docs/reference/{name}")
