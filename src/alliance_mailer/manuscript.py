@@ -8,18 +8,15 @@ issue is kept at the nearest one that there is, and a note says so.
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import date
 from itertools import pairwise
 from textwrap import indent
-from time import strptime
-from urllib.parse import unquote
 
 from markdown_it import MarkdownIt
 from markdown_it.tree import SyntaxTreeNode
 
 from .errors import InputError, Problem
+from .masthead import facts_of, shown
 
 _MARKDOWN = MarkdownIt("commonmark", {"html": False})
 
@@ -29,7 +26,6 @@ _INVISIBLE = re.compile("[\u200b\u2060\ufeff\ufffe\uffff\x00-\x08\x0e-\x1b\x1f\x
 _START = re.compile(r"(?P<lead>\s*)(?P<mark>[-*+•●▪‣]|\d{1,9}[.)]|#{1,6}|)(?P<gap>\s*)")
 _LABEL = re.compile(r"(?i) {0,3}(#{0,6})\s*([*_]{0,3})(headlines|details)\s*([:：]?)\2\s*([:：]?)[\s#]*")
 _BOLD = re.compile(r" ?(\*\*|__)(\S.*?)\1[:：]?\s*")
-_UNDERLINE = re.compile(r" {0,3}(=+|-{2,})\s*")
 
 _Note = tuple[int, str]  # a line of the manuscript, and what a person should look at there
 
@@ -54,7 +50,7 @@ class _Block:
     @property
     def label(self) -> str:
         """Headlines or Details, where this is the heading of the one or the other."""
-        label = _LABEL.fullmatch(_show(self.source)[0]) if self.level else None
+        label = _LABEL.fullmatch(self.source) if self.level else None
         return label[3].capitalize() if label else ""
 
     @property
@@ -62,7 +58,7 @@ class _Block:
         return f"{'#' * self.level} {self.label or self.source}" if self.level else self.source
 
     def __str__(self) -> str:
-        words = " ".join(_show(self.source)[0].split())
+        words = " ".join(shown(self.source)[0].split())
         return f"“{words}”" if len(words) <= 40 else f"“{words[:40].rstrip()}…”"
 
 
@@ -140,7 +136,7 @@ def _with_headings(lines: Sequence[str]) -> Iterator[str]:
     bold = any(label[2] and not label[1] for label in labels if label)
     for before, label, line, after in zip(["", *lines], labels, lines, [*lines[1:], ""], strict=False):
         heading = _BOLD.fullmatch(line) if bold and not before else None
-        if label and any(label.group(1, 2, 4, 5)) and not _UNDERLINE.fullmatch(after):
+        if label and any(label.group(1, 2, 4, 5)) and set(after.strip()) != {"="}:
             yield f"{label[1] or '##'} {label[3]}"
         else:
             yield f"## {heading[2]}" if heading else line
@@ -178,36 +174,7 @@ def _bullet(text: str) -> str:
     return "- " + indent(text.strip("\n").rstrip(), "  ")[2:]
 
 
-def _show(markdown: str) -> tuple[str, list[str], list[tuple[str, str]]]:
-    """What a reader sees: the words, where the links go, the pictures with the words that describe them."""
-    words, links, pictures = "", [], []
-    for token in _MARKDOWN.parseInline(markdown)[0].children or []:
-        if token.type == "image":
-            src, title = str(token.attrs["src"]), str(token.attrs.get("title", ""))
-            alt = " – ".join(filter(None, ["".join(part.content for part in token.children or []), title]))
-            # The parser percent-encodes, as an address wants it; a file is named without.
-            pictures.append((src if ":" in src else unquote(src), alt))
-        else:
-            words += " " if "break" in token.type else token.content
-        if token.type == "link_open":
-            links.append(str(token.attrs["href"]))
-    return words.strip(" \\"), links, pictures
-
-
 # Above the first section ---------------------------------------------------------------------------------
-
-_CREDIT = re.compile(r"(?i)(?:image|picture|photo(?:graph)?)(?:\s+(?:source|credits?|by))?\s*[:：]\s*(.+)")
-_VOLUME = re.compile(r"(?i)\bvol(?:ume)?\b[\s.:#]*(\d+(?:[.-]\d+)*)\b")
-_NUMBER = re.compile(r"(?i)(?:\b(?:issue|no|nr)\b|№)(?:\s*\b(?:no|number)\b)?[\s.:#]*(\d+(?:[.-]\d+)*)\b")
-# What may stand about a number and a date and says nothing more.
-_ASIDE = re.compile(
-    r"(?i)\b(?:date|published|on|of|(?:mon|tue|wed|thu|fri|sat|sun)(?:[a-z]*day|rs|s)?)\b"
-    r"|(?<=\d)(?:st|nd|rd|th)\b|(?<!\d)[./-]|[./-](?!\d)|[\s|·•,;:()–—]"
-)
-_NAMES = "january february march april may june july august september october november december"
-_MONTHS = {name[:n]: f"m{at}" for at, name in enumerate(_NAMES.split(), 1) for n in (3, 4, len(name))}
-# Between dots the day always comes first; between strokes, nobody knows.
-_DATES = ["m%m %d %Y", "%d m%m %Y", "%Y-%m-%d", "%Y/%m/%d", "%Y年%m月%d日", "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y"]
 
 
 def _read_head(blocks: Sequence[_Block], number: str | None) -> tuple[dict[str, str], list[_Block], list[_Note]]:
@@ -215,12 +182,12 @@ def _read_head(blocks: Sequence[_Block], number: str | None) -> tuple[dict[str, 
     facts: dict[str, str] = {}
     where: dict[str, int] = {}
     lead: list[_Block] = []
-    titled = any(block.level == 1 and not _facts(block.source) for block in blocks)
+    titled = any(block.level == 1 and not facts_of(block.source) for block in blocks)
     for block in blocks:
         rest: list[tuple[int, str]] = []
         for line, source in _logical_lines(block):
             text = block.kind in ("heading", "paragraph") and not lead and not rest
-            found = _facts(source, may_be_title=block.level == 1 if titled else text)
+            found = facts_of(source, may_be_title=block.level == 1 if titled else text)
             fresh = not found.keys() & facts.keys()
             if fresh:
                 facts, where = facts | found, where | dict.fromkeys(found, line)
@@ -249,41 +216,6 @@ def _logical_lines(block: _Block) -> Iterator[tuple[int, str]]:
     for text in re.split(r"\n(?![^\[]*\])", block.source) if block.kind == "paragraph" else [block.source]:
         yield line, text
         line += text.count("\n") + 1
-
-
-def _facts(source: str, *, may_be_title: bool = False) -> dict[str, str]:
-    """What a line says for the front matter; nothing, where it says more than that."""
-    text, links, pictures = _show(source)
-    credit = _CREDIT.fullmatch(text)
-    facts = {"credit": credit[1]} if credit else _said(text)
-    if text and not facts and not pictures and may_be_title and len(text) <= 100:
-        return {"title": text}
-    if max(len(links), len(pictures)) > 1 or (text and not credit and (links or pictures or not facts)):
-        return {}
-    for src, alt in pictures:
-        facts |= {"src": src, "alt": alt}
-    return facts | {"href": links[0]} if facts and links else facts
-
-
-def _said(text: str) -> dict[str, str]:
-    """The number and the date in a line that says nothing else; a doubt, where the date has two readings."""
-    number, rest = "", text
-    for pattern in (_VOLUME, _NUMBER):
-        # Vol. 2, No. 6 is 2.6; Vol. 2.6 is that already.
-        if (found := pattern.search(rest)) and "." not in number:
-            number = f"{number}.{found[1]}".lstrip(".")
-            rest = f"{rest[: found.start()]} {rest[found.end() :]}"
-    words = " ".join(_MONTHS.get(word.lower(), word) for word in _ASIDE.sub(" ", rest).split())
-    days = set()
-    for form in _DATES:
-        with suppress(ValueError):
-            days.add(date(*strptime(words, form)[:3]).isoformat())
-    if words and not days:
-        return {}
-    said = {"number": number} if number else {}
-    if len(days) > 1:
-        return said | {"doubt": f"“{text}”, which can mean {' or '.join(sorted(days))}"}
-    return said | ({"date": days.pop()} if days else {})
 
 
 # From blocks to text -------------------------------------------------------------------------------------
