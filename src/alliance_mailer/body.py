@@ -86,6 +86,10 @@ class Body:
         rules = [index for index, block in enumerate(blocks) if block[0].type == "hr"]
         if rules:
             self.colophon = [token for block in blocks[rules[-1] + 1 :] for token in block]
+            for token in self.colophon:
+                if token.type == "heading_open" and token.tag == "h2" and token.level == 0:
+                    message = "a section below the last rule, where the colophon stands"
+                    self._problem(self._line(token), message, "move it above the --- line, or make it a ### heading")
             blocks = blocks[: rules[-1]]
         heading: list[Token] | None = None
         content: list[list[Token]] = []
@@ -121,6 +125,9 @@ class Body:
                 self._problem(line, f"“{title}” is empty; expected a list", "begin each item with “- ”")
         if lists and (len(content) == 1 or title.lower() in ("headlines", "details")):
             entries = [Entry(self._line(item[0]), item[1:-1]) for item in _blocks(lists[0][1:-1])]
+            for entry in entries:
+                if not entry.blocks:
+                    self._problem(entry.line, "an empty item")
             return Section(title, line, entries)
         return Section(title, line, blocks=[token for block in content for token in block])
 
@@ -135,7 +142,7 @@ class Body:
                 named[section.kind] = section
         headlines, details = named.get("headlines"), named.get("details")
         if headlines and details:
-            for entry in headlines.entries:
+            for entry in filter(lambda entry: entry.blocks, headlines.entries):
                 if [token.type for token in entry.blocks] != ["paragraph_open", "inline", "paragraph_close"]:
                     self._problem(entry.line, "a headline is one line of text")
             if len(headlines.entries) != len(details.entries):
@@ -173,6 +180,7 @@ def _blocks(tokens: Sequence[Token]) -> Iterator[list[Token]]:
 
 def _kind(block: Sequence[Token]) -> str:
     name = block[0].type.removesuffix("_open").replace("_", " ")
+    name = {"hr": "rule", "fence": "code block"}.get(name, name)
     return f"{'an' if name[0] in 'aeiou' else 'a'} {name}"
 
 

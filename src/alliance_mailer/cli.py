@@ -61,6 +61,14 @@ class Session:
         return issue, compile_edition(rendered, publication, issue.number, issue.file), run_checks(issue)
 
 
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        print(f"mailer {version('alliance-mailer')}")
+        raise typer.Exit
+
+
 @app.callback()
 def _options(
     context: typer.Context,
@@ -78,7 +86,9 @@ def _options(
     verbose: Annotated[
         bool, typer.Option("-v", "--verbose", help="Say more; show a traceback if the program itself fails.")
     ] = False,
-    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
 ) -> None:
     """Sends a newsletter from a git repository: nobody twice, nobody forgotten.
 
@@ -89,11 +99,6 @@ def _options(
     mailer send --issue 2.6          to everyone who has not got it
     mailer status --issue 2.6        who has it, who has not, and why
     """
-    if version:
-        from . import __version__
-
-        print(f"mailer {__version__}")
-        raise typer.Exit
     context.obj = Session(project, as_json=as_json, verbose=verbose)
 
 
@@ -107,13 +112,15 @@ def init(
     \b
     mailer init my-digest
     """
+    import shlex
+
     from .example import copy_example
 
     report = context.obj.report
     written = copy_example(folder)
     for name in written:
         report.say(f"  {folder / name}")
-    go_there = "" if folder.resolve() == Path.cwd() else f"cd {folder} && "
+    go_there = "" if folder.resolve() == Path.cwd() else f"cd {shlex.quote(str(folder))} && "
     report.say(
         f"\nA working publication. See it go out, to files on this machine:\n\n  {go_there}mailer send --issue 2.6"
     )
@@ -138,41 +145,11 @@ def import_(
     mailer import ~/Downloads/digest.md
     mailer import digest.md --issue 2.7
     """
-    from .checks import run_checks
-    from .disk import read_text, write_atomically
-    from .errors import InputError
-    from .issue import parse_issue
-    from .manuscript import issue_definition
+    from .import_manuscript import import_manuscript
 
     session: Session = context.obj
     session.open()
-    definition = issue_definition(read_text(manuscript, str(manuscript)), file=str(manuscript), number=number)
-    name = f"issues/{definition.number}.md"
-    path = session.project / name
-    if path.exists() or path.with_suffix("").joinpath("index.md").exists():
-        raise InputError(f"{name} is there already", hint=f"mailer import {manuscript} --issue N, or move {name} away")
-    write_atomically(path, definition.text.encode())
-    for note in definition.notes:
-        session.report.warn(f"{manuscript}: {note}")
-    issue = parse_issue(
-        definition.text, file=name, number=definition.number, folder=path.parent, project=session.project
-    )
-    findings = run_checks(issue)
-    stories = next((len(s.entries) for s in issue.sections if s.kind == "details"), 0)
-    session.report.say(f"{manuscript} → {name}: {stories} stories, {len(issue.links)} links")
-    if findings:
-        session.report.say(
-            f"{len(findings)} things to mend before it can be sent: mailer check --issue {definition.number}"
-        )
-    session.report.say(f"\nNext: mailer build --issue {definition.number}")
-    session.report.document(
-        {
-            "issue": definition.number,
-            "file": name,
-            "notes": list(definition.notes),
-            "findings": _as_json(findings),
-        }
-    )
+    raise typer.Exit(import_manuscript(session.project, session.report, manuscript, number))
 
 
 @app.command()
@@ -291,14 +268,17 @@ def send(
 def status(
     context: typer.Context,
     issue: Annotated[str | None, typer.Option("--issue", metavar="N", help="One issue; else all.")] = None,
-    failed: Annotated[bool, typer.Option("--failed", help="List who has not got it, with the server's words.")] = False,
-    as_csv: Annotated[bool, typer.Option("--csv", help="With --failed: as CSV on stdout.")] = False,
+    failed: Annotated[
+        bool, typer.Option("--failed", help="List who was refused, deferred or unknown, and why.")
+    ] = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="That list as CSV on stdout.")] = False,
 ) -> None:
     """How far each issue is: accepted, refused, suppressed, waiting, deferred, unknown.
 
     \b
     mailer status
-    mailer status --issue 2.6 --failed --csv > failed.csv
+    mailer status --issue 2.6 --failed
+    mailer status --issue 2.6 --csv > failed.csv
     """
     from .status import show_status
 
@@ -336,13 +316,9 @@ def run(argv: list[str]) -> int:
     except MailerError as error:
         report.error(error)
         return error.code
-    except typer.Abort:
-        return 130
-    except KeyboardInterrupt:
+    except (typer.Abort, KeyboardInterrupt):
         print("interrupted; safe to run again", file=sys.stderr)
         return 130
-    except BrokenPipeError:
-        return 0
     except Exception as error:
         if hasattr(error, "format_message"):  # of typer's: the command line
             if type(error).__name__ == "NoArgsIsHelpError":

@@ -2,15 +2,13 @@
 
 import re
 import tomllib
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import MISSING, dataclass, fields
-from email.utils import parseaddr
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
-from zoneinfo import ZoneInfo, available_timezones
 
-from .contact import canonical_address
 from .errors import ConfigError, Problem, did_you_mean
+from .newsletter import NEWSLETTER
 from .publication import Publication, default_list_id
 from .transports import transport_module, transport_names
 
@@ -61,124 +59,58 @@ def load_config(project: Path) -> Config:
         raise ConfigError(Problem(FILE, None, f"cannot be read: {error.strerror}")) from None
     except UnicodeDecodeError:
         raise ConfigError(Problem(FILE, None, "is not UTF-8", "save the file as UTF-8")) from None
-    except tomllib.TOMLDecodeError as error:
-        place = re.search(r"\(at line (\d+), column \d+\)", str(error))
-        message = f"this is no TOML: {str(error).replace(place[0], '').strip() if place else error}"
-        raise ConfigError(
-            Problem(FILE, int(place[1]) if place else None, message, 'text goes in quotes: key = "…"')
-        ) from None
+    except (ValueError, RecursionError) as error:  # not TOMLDecodeError alone: a number of 5000 digits, [[[[…
+        message, _, place = str(error).partition(" (at ")
+        line = re.match(r"line (\d+)", place)
+        number = int(line[1]) if line else len(text.splitlines()) if place else None  # "at end of document"
+        hint = 'text goes in quotes: key = "…"'
+        raise ConfigError(Problem(FILE, number, f"this is no TOML: {message}", hint)) from None
     return _Reader(text, project).config(data)
 
 
-@dataclass(frozen=True, slots=True)
-class Key:
-    """A key of [newsletter]: an example, what it is for, and how its text is read (ValueError: what was expected)."""
-
-    example: str
-    meaning: str
-    read: Callable[[str], Any] = str
-    required: bool = False
-
-
-def _mailbox(value: str) -> tuple[str, str]:
-    name, address = parseaddr(value)
-    return name, canonical_address(address)
-
-
-def _url(value: str) -> str:
-    if not re.fullmatch(r"https?://[A-Za-z0-9.-]+(:\d+)?(/[!-;=?-~]*)?", value):
-        raise ValueError("expected an address that begins with https://")
-    return value
-
-
-def _https(value: str) -> str:
-    if not value.startswith("https://"):
-        raise ValueError("expected an address that begins with https:// (RFC 8058)")
-    return _url(value)
-
-
-def _list_id(value: str) -> str:
-    if not re.fullmatch(r"(?=.{3,255}\Z)[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)+", value):
-        raise ValueError("expected a label and a domain of yours, joined by dots (RFC 2919)")
-    return value
-
-
-def _language(value: str) -> str:
-    if not re.fullmatch(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*", value):
-        raise ValueError("expected a language tag (BCP 47)")
-    return value
-
-
-def _timezone(value: str) -> ZoneInfo:
-    try:
-        return ZoneInfo(value)
-    except (KeyError, ValueError, OSError):
-        raise ValueError(f"there is no such zone{did_you_mean(value, available_timezones())}") from None
-
-
-NEWSLETTER = {
-    "name": Key("My Digest", "the publication, in its masthead and headers", required=True),
-    "from": Key("My Digest <digest@example.org>", "the sender", _mailbox, required=True),
-    "organisation": Key("My Institute", "who answers for it; the law wants it in every mail", required=True),
-    "postal_address": Key("1 Example Street, Springfield", "the law wants it in every mail", required=True),
-    "unsubscribe_mailto": Key(
-        "unsubscribe@example.org", "where wishes to unsubscribe arrive", canonical_address, required=True
-    ),
-    "language": Key("en", "of the mail, for screen readers; en when it is not set", _language),
-    "timezone": Key("America/New_York", "send_at is wall time here; UTC when it is not set", _timezone),
-    "reply_to": Key("editors@example.org", "where answers go, if not to the sender", canonical_address),
-    "list_id": Key("my-digest.example.org", "List-Id; from name and sender when it is not set", _list_id),
-    "help_url": Key("https://example.org/help", "List-Help, and a link in the foot", _url),
-    "archive_url": Key("https://example.org/digest", "List-Archive, and “View in browser”", _url),
-    "assets_url": Key(
-        "https://example.org/pictures", "local pictures are linked from here; else they travel inside the mail", _url
-    ),
-    "unsubscribe_url": Key(
-        "https://example.org/u", "only where a one-click endpoint (RFC 8058) stands; the token is appended", _https
-    ),
-    "secret_env": Key("MAILER_SECRET", "the environment variable that signs tokens; else .mailer/key, made once"),
-}
-
-
 _STRING, _TABLE = "text in quotes", "a table"
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 class _Reader:
+    """Reads the tables. A key is named by its path, such as transports.live.host."""
+
     def __init__(self, text: str, project: Path) -> None:
         self._lines, self._project = _key_lines(text), project
         self._problems: list[Problem] = []
 
-    def _problem(self, table: str, key: str, message: str, hint: str = "") -> None:
-        line = self._lines.get((table, key)) or self._lines.get((table, ""))
-        self._problems.append(Problem(FILE, line, message, hint))
+    def _problem(self, path: str, message: str, hint: str = "") -> None:
+        while path and path not in self._lines:  # what is missing is missed where its table begins
+            path = path.rpartition(".")[0]
+        message = re.sub(r"//\S*@", "//…@", message)  # a password in a URL
+        self._problems.append(Problem(FILE, self._lines.get(path), message, hint))
 
     def config(self, data: dict[str, Any]) -> Config:
         known = ("newsletter", "transport", "transports", "ledger")
         for key, value in data.items():
             if key not in known:
-                kind, place = ("table", (key, "")) if isinstance(value, dict) else ("key", ("", key))
-                self._problem(*place, f'unknown {kind} "{key}"{did_you_mean(key, known)}')
-        tables = {key: data[key] if isinstance(data.get(key), dict) else {} for key in known}
-        for key in known:
-            if not isinstance(data.get(key, {}), dict):
-                self._problem("", key, f"{key}: found {_found(data[key])}, expected {_TABLE}", f"[{key}]")
+                kind = "table" if isinstance(value, dict) else "key"
+                self._problem(key, f'unknown {kind} "{key}"{did_you_mean(key, known)}')
+        tables = {key: self._table(key, data.get(key, {})) for key in known}
         publication = self._publication(tables["newsletter"])
         transports = {"default": self._transport("default", "transport", tables["transport"] or {"use": "files"})}
-        for name, table in tables["transports"].items():
-            if isinstance(table, dict):
-                transports[name] = self._transport(name, f"transports.{name}", table)
-            else:
-                self._problem(
-                    "transports",
-                    name,
-                    f"transports.{name}: found {_found(table)}, expected {_TABLE}",
-                    f"[transports.{name}]",
-                )
+        for name, value in tables["transports"].items():
+            place = f"transports.{name}"
+            if name == "default":
+                self._problem(place, f'{place}: "default" is [transport] itself', "[transports.live]")
+            elif self._table(place, value) is value:
+                transports[name] = self._transport(name, place, value)
         ledger = self._ledger(tables["ledger"])
         if self._problems or publication is None:
             raise ConfigError(sorted(self._problems, key=lambda problem: problem.line or 0))
         secret_env = str(tables["newsletter"].get("secret_env", ""))
         return Config(publication, {k: t for k, t in transports.items() if t}, ledger, secret_env)
+
+    def _table(self, path: str, value: Any) -> dict[str, Any]:
+        if isinstance(value, dict):
+            return value
+        self._problem(path, f"{path}: found {_found(value)}, expected {_TABLE}", f"[{path}]")
+        return {}
 
     # [newsletter] --------------------------------------------------------------------------------------------------
 
@@ -186,15 +118,15 @@ class _Reader:
         texts = self._strings("newsletter", table, NEWSLETTER)
         values: dict[str, Any] = {}
         for key, about in NEWSLETTER.items():
-            hint = f'{key} = "{about.example}"'
+            path, hint = f"newsletter.{key}", f'{key} = "{about.example}"'
             if not texts.get(key):
-                if about.required and table.get(key, "") == "":
-                    self._problem("newsletter", key, f"newsletter.{key} is missing", hint)
+                if about.required and not str(table.get(key, "")).strip():
+                    self._problem(path, f"{path} is missing", hint)
                 continue
             try:
                 values[key] = about.read(texts[key])
             except ValueError as error:
-                self._problem("newsletter", key, f"newsletter.{key}: found {texts[key]!r}: {error}", hint)
+                self._problem(path, f"{path}: found {texts[key]!r}: {error}", hint)
         if self._problems:
             return None
         values.pop("secret_env", None)
@@ -205,82 +137,89 @@ class _Reader:
     # [transport], [ledger] --------------------------------------------------------------------------------------------
 
     def _transport(self, name: str, place: str, table: dict[str, Any]) -> TransportConfig | None:
-        use = table.get("use")
-        if not isinstance(use, str) or use not in transport_names():
-            found = f'found "{use}"' if isinstance(use, str) else "it is missing"
-            near = (
-                did_you_mean(use, transport_names())
-                if isinstance(use, str)
-                else f" (known: {', '.join(transport_names())})"
-            )
-            self._problem(place, "use", f"{place}.use names a file in transports/; {found}{near}", 'use = "smtp"')
+        use, names = table.get("use"), transport_names()
+        if not isinstance(use, str) or use not in names:
+            found = "it is missing" if use is None else f"found {_shown(use)}"
+            near = did_you_mean(use if isinstance(use, str) else "", names)
+            self._problem(f"{place}.use", f"{place}.use names a file in transports/; {found}{near}", 'use = "smtp"')
             return None
-        module = transport_module(use)
+        options = transport_module(use).Options
         before = len(self._problems)
-        types_ = get_type_hints(module.Options)
+        kinds = get_type_hints(options)
         values = {}
         for key, value in table.items():
-            if key == "use" or self._is_secret(place, key, value, types_):
+            path = f"{place}.{key}"
+            if key == "use" or self._is_secret(path, key, value, kinds):
                 continue
-            if key not in types_:
-                self._problem(place, key, f'unknown key "{key}" for {use}{did_you_mean(key, types_)}')
-            elif not _fits(value, types_[key]):
-                self._problem(place, key, f"{place}.{key}: found {_found(value)}, expected {_expected(types_[key])}")
+            if key not in kinds:
+                self._problem(path, f'unknown key "{key}" for {use}{did_you_mean(key, kinds)}')
+            elif not _fits(value, kinds[key]):
+                found = _shown(value) if get_origin(kinds[key]) is Literal else _found(value)
+                self._problem(path, f"{path}: found {found}, expected {_expected(kinds[key])}")
+            elif isinstance(value, str) and _CONTROL.search(value):
+                self._problem(path, f"{path}: a control character or line break in it")
             else:
                 values[key] = value
-        for field in fields(module.Options):
+        for field in fields(options):
             if field.name not in table and field.default is MISSING:
-                self._problem(place, field.name, f"{place}.{field.name} is missing", f'{field.name} = "…"')
-        return TransportConfig(name, use, module.Options(**values)) if len(self._problems) == before else None
+                self._problem(f"{place}.{field.name}", f"{place}.{field.name} is missing", f'{field.name} = "…"')
+        return TransportConfig(name, use, options(**values)) if len(self._problems) == before else None
 
     def _ledger(self, table: dict[str, Any]) -> Path:
         url = self._strings("ledger", table, ("url",)).get("url", "sqlite:///.mailer/ledger.db")
-        if not url.startswith("sqlite:///"):
-            self._problem(
-                "ledger",
-                "url",
-                f"ledger.url: found {url!r}, expected sqlite:///PATH",
-                'url = "sqlite:///.mailer/ledger.db"',
-            )
-        return self._project / url.removeprefix("sqlite:///")
+        path = url.removeprefix("sqlite:///")
+        if path in ("", url):
+            message = f"ledger.url: found {url!r}, expected sqlite:///PATH"
+            self._problem("ledger.url", message, 'url = "sqlite:///.mailer/ledger.db"')
+        return self._project / path
 
     # All tables -----------------------------------------------------------------------------------------------------
 
     def _strings(self, name: str, table: dict[str, Any], known: Collection[str]) -> dict[str, str]:
         values = {}
         for key, value in table.items():
-            if self._is_secret(name, key, value, known):
+            path = f"{name}.{key}"
+            if self._is_secret(path, key, value, known):
                 continue
             if key not in known:
-                self._problem(name, key, f'unknown key "{key}"{did_you_mean(key, known)}')
+                self._problem(path, f'unknown key "{key}"{did_you_mean(key, known)}')
             elif not isinstance(value, str):
-                self._problem(name, key, f"{name}.{key}: found {_found(value)}, expected {_STRING}")
-            elif re.search(r"[\x00-\x09\x0b-\x1f\x7f]", value) or ("\n" in value and key != "postal_address"):
-                self._problem(name, key, f"{name}.{key}: a control character or line break in it")
+                self._problem(path, f"{path}: found {_found(value)}, expected {_STRING}")
+            elif _CONTROL.search(value.replace("\n", "") if key == "postal_address" else value):
+                self._problem(path, f"{path}: a control character or line break in it")
             else:
                 values[key] = value.strip()
         return values
 
-    def _is_secret(self, name: str, key: str, value: object, known: object) -> bool:
+    def _is_secret(self, path: str, key: str, value: object, known: Collection[str]) -> bool:
         """A secret itself in the file is an error; it is never printed."""
-        secret = re.search(r"(password|passwd|secret|token|api_?key)$", key, re.IGNORECASE)
-        if not secret or key in known or not isinstance(value, str):  # type: ignore[operator]
-            return False
-        self._problem(name, key, f"{name}.{key} is a secret; the file names an environment variable instead",
-                      f'{key}_env = "MAILER_{key.upper()}", and change the secret: git remembers it')  # fmt: skip
-        return True
+        if re.search(r"(password|passwd|secret|token|api_?key)$", key, re.IGNORECASE) and key not in known:
+            self._problem(path, f"{path} is a secret; the file names an environment variable instead",
+                          f'{key}_env = "MAILER_{key.upper()}", and change the secret: git remembers it')  # fmt: skip
+            return True
+        if key.endswith("_env") and isinstance(value, str) and not re.fullmatch(r"([A-Za-z_][A-Za-z0-9_]*)?", value):
+            self._problem(path, f"{path} is the name of an environment variable: letters, digits and underscores",
+                          f'{key} = "MAILER_{key.removesuffix("_env").upper()}"')  # fmt: skip
+            return True
+        return False
+
+
+_NAMES: Mapping[type, str] = {
+    bool: "true or false",
+    int: "a number",
+    float: "a number",
+    str: "text",
+    list: "a list",
+    dict: _TABLE,
+}
 
 
 def _found(value: object) -> str:
-    names = {
-        bool: "true or false",
-        int: "a number",
-        float: "a number",
-        str: "text",
-        list: "a list",
-        dict: "a table",
-    }
-    return names.get(type(value), type(value).__name__)
+    return _NAMES.get(type(value), type(value).__name__)
+
+
+def _shown(value: object) -> str:
+    return f'"{value}"' if isinstance(value, str) else _found(value)
 
 
 def _fits(value: object, kind: Any) -> bool:
@@ -297,13 +236,17 @@ def _expected(kind: Any) -> str:
     return {str: _STRING, int: "a whole number", float: "a number", bool: "true or false"}.get(kind, str(kind))
 
 
-def _key_lines(text: str) -> dict[tuple[str, str], int]:
-    """The line of each table (with the key "") and of each key; tomllib does not tell."""
-    lines, table = {}, ""
+def _key_lines(text: str) -> dict[str, int]:
+    """The line of each table and key, by its path; tomllib does not tell."""
+    lines: dict[str, int] = {}
+    table = ""
     for number, line in enumerate(text.split("\n"), 1):
+        path = ""
         if heading := re.match(r"\s*\[+\s*([^\]]+?)\s*\]", line):
-            table = heading[1].replace('"', "").replace(" ", "")
-            lines[table, ""] = number
-        elif key := re.match(r"""\s*["']?([\w.-]+)["']?\s*=""", line):
-            lines.setdefault((table, key[1]), number)
+            path = table = re.sub(r"[\s\"']", "", heading[1])
+        elif key := re.match(r"""\s*([\w.\s"'-]+?)\s*=""", line):
+            path = ".".join(filter(None, (table, re.sub(r"[\s\"']", "", key[1]))))
+        while path and path not in lines:  # a.b.c stands also for a.b, and for a
+            lines[path] = number
+            path = path.rpartition(".")[0]
     return lines

@@ -1,5 +1,7 @@
 """Text read with a clear word where it is none, and files written whole or not at all."""
 
+import os
+from hashlib import sha256
 from pathlib import Path
 
 from .errors import InputError, Problem, TryLater
@@ -21,7 +23,8 @@ def read_text(path: Path, name: str) -> str:
 
 def write_atomically(path: Path, data: bytes) -> None:
     """Write a file, and the folders that it needs. Raises TryLater; what was there before is there still, then."""
-    draft = path.with_name(f".{path.name[:200]}.part")
+    # Its own name, as long as one may be, would leave no room for more.
+    draft = path.with_name(f".{sha256(os.fsencode(path.name)).hexdigest()[:16]}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:

@@ -14,7 +14,8 @@ from .contact import Contact
 from .errors import InputError, Problem
 from .publication import Publication
 from .render import Rendered, content_id
-from .slots import Gap, MarkerError, Segments
+from .slots import Gap, MarkerError, Place, Segments
+from .unsubscribe import header_fields
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +51,10 @@ class Edition:
     @property
     def neutral_reader(self) -> Contact:
         """Whom `build` and `test` address: nobody on any list. A field without a fallback shows its own name."""
-        needed = {gap.field.name for gap in (*self.subject.gaps, *self.gaps) if gap.field.fallback is None}
-        names = needed - {"unsubscribe_url", "email", "name"}
-        return Contact("reader@example.org", {name: f"[{name}]" for name in sorted(names)})
+        needed = [gap for gap in (*self.subject.gaps, *self.gaps) if gap.field.fallback is None]
+        words = {gap.field.name: f"[{gap.field.name}]" for gap in needed}
+        links = {gap.field.name: f"https://example.org/{gap.field.name}" for gap in needed if gap.place is Place.URL}
+        return Contact("reader@example.org", {**words, **links, "email": "reader@example.org"})
 
     def mistakes(self, contact: Contact) -> list[str]:
         """What keeps it from being addressed to a contact: a field that the person lacks, a link that is none."""
@@ -75,7 +77,10 @@ def values_of(contact: Contact) -> dict[str, str]:
 
 
 def compile_edition(rendered: Rendered, publication: Publication, issue: str, file: str) -> Edition:
-    """Compile. Raises InputError where a merge field stands in a place that no value can be written to safely."""
+    """Compile. Raises InputError where a merge field stands in a place that no value can be written to safely.
+
+    So it does for a fallback that cannot be written where it stands.
+    """
     try:
         subject = rendered.markers.split(rendered.subject)
         html = rendered.markers.split_html(rendered.html)
@@ -84,10 +89,14 @@ def compile_edition(rendered: Rendered, publication: Publication, issue: str, fi
         raise InputError(Problem(file, None, str(error))) from None
     head = _head(publication, issue, subject)
     body, gaps = _body(text, html, rendered, publication)
-    content = [head.decode(), *map(bytes.decode, body), *subject.literals]
+    personal = header_fields(publication, token="")
+    content = [head.decode(), personal, *map(bytes.decode, body), *subject.literals]
     written = [[gap.field.name, gap.field.fallback, gap.place] for gap in (*gaps, *subject.gaps)]
     digest = sha256(json.dumps([content, written]).encode()).hexdigest()
-    return Edition(issue, digest, publication, subject, html, text, head, body, gaps)
+    edition = Edition(issue, digest, publication, subject, html, text, head, body, gaps)
+    if mistakes := edition.mistakes(edition.neutral_reader):
+        raise InputError([Problem(file, None, f"nobody can be written to: {mistake}") for mistake in mistakes])
+    return edition
 
 
 def _head(publication: Publication, issue: str, subject: Segments) -> bytes:
@@ -140,7 +149,7 @@ def _body(
     related = mime.boundary(alternative)
     body = _Pieces()
     body.add(
-        f'Content-Type: multipart/alternative; boundary="{alternative}"',
+        f'Content-Type: multipart/alternative;{mime.CRLF} boundary="{alternative}"',
         mime.CRLF,
         mime.delimiter(alternative),
     )
@@ -148,7 +157,7 @@ def _body(
     body.add_text(text)
     body.add(mime.delimiter(alternative))
     if rendered.pictures:
-        body.add(f'Content-Type: multipart/related; type="text/html"; boundary="{related}"', mime.CRLF)
+        body.add(f'Content-Type: multipart/related; type="text/html";{mime.CRLF} boundary="{related}"', mime.CRLF)
         body.add(mime.delimiter(related))
     body.add(mime.part("text/html; charset=utf-8", "quoted-printable"))
     body.add_text(html)

@@ -11,6 +11,7 @@ from datetime import date, datetime
 import yaml
 
 from .errors import Problem, did_you_mean
+from .slots import MARKER
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +40,11 @@ class FrontMatter:
     send_at: datetime | None = None
 
 
+# Invisible in an editor. C1 controls, a Windows quote pasted as U+0092 for instance, make Gmail clip even a tiny mail.
+CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufffe\uffff]")
+_BRACE = "\ue000"  # stands for an author's "\\{" while YAML is read, which knows no such escape
+
 _EXAMPLE = '---\nissue: "2.6"\ntitle: My Digest\ndate: 2023-03-31\n---'
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 
 
 def read_front_matter(text: str, file: str, number: str, problems: list[Problem]) -> tuple[FrontMatter, str, int]:
@@ -49,14 +53,16 @@ def read_front_matter(text: str, file: str, number: str, problems: list[Problem]
     `number` is what the file's name says.
     """
     lines = text.split("\n")
-    end = next((n for n, line in enumerate(lines[1:], 1) if line.rstrip() == "---"), None)
-    if lines[0].rstrip() != "---" or end is None:
-        found = f"found {lines[0][:40]!r}" if lines[0].rstrip() != "---" else "the closing --- is missing"
+    start = next((n for n, line in enumerate(lines) if line.strip()), 0)
+    rules = [n for n, line in enumerate(lines) if line.rstrip() == "---"][:2]
+    if rules[:1] != [start] or len(rules) < 2:
+        found = "the closing --- is missing" if rules[:1] == [start] else f"found {lines[start][:40]!r}"
         message = f"the file begins with front matter between two --- lines; {found}"
-        problems.append(Problem(file, 1, message, f"begin it with\n{_EXAMPLE}"))
-        return FrontMatter(), "" if lines[0].rstrip() == "---" else text, 1
+        problems.append(Problem(file, start + 1, message, f"begin it with\n{_EXAMPLE}"))
+        return FrontMatter(), "\n".join(lines[start:]).removeprefix("---"), start + 1
+    end = rules[1]
     reader = _Reader(file, number, problems)
-    reader.read("\n".join(lines[1:end]))
+    reader.read("\n" * (start + 1) + re.sub(r"\\+\{", _BRACE, "\n".join(lines[start + 1 : end])))
     return reader.meta, "\n".join(lines[end + 1 :]), end + 2
 
 
@@ -66,7 +72,7 @@ class _Reader:
         self.meta = FrontMatter()
 
     def _problem(self, node: yaml.Node | int, message: str, hint: str = "") -> None:
-        line = node if isinstance(node, int) else node.start_mark.line + 2  # the first line is ---
+        line = node if isinstance(node, int) else node.start_mark.line + 1
         self._problems.append(Problem(self._file, line, message, hint))
 
     def read(self, text: str) -> None:
@@ -74,11 +80,11 @@ class _Reader:
             root = yaml.compose(text, Loader=yaml.SafeLoader)
         except yaml.MarkedYAMLError as error:
             mark = error.problem_mark or error.context_mark
-            line = mark.line + 2 if mark else 1
+            line = mark.line + 1 if mark else 1
             self._problem(line, f"this is no YAML: {error.problem}", 'put the value in quotes: key: "…"')
             return
-        except (yaml.YAMLError, RecursionError) as error:
-            self._problem(1, f"this is no YAML: {str(error).splitlines()[0]}")
+        except (yaml.YAMLError, RecursionError, ValueError, OverflowError) as error:  # the last two: "\UFFFFFFFF"
+            self._problem(1, f"this is no YAML: {error}")
             return
         if root is not None and not isinstance(root, yaml.MappingNode):
             self._problem(root, "expected lines of the form  key: value")
@@ -111,7 +117,10 @@ class _Reader:
         if not isinstance(node, yaml.ScalarNode):
             self._problem(node, f"{key}: found a {_kind(node)}, expected text", f'{key}: "…"')
             return ""
-        value = " ".join(str(node.value).split()).replace("\\{", "{")
+        value = re.sub(r"[ \t\n]+", " ", str(node.value)).replace(_BRACE, "{").strip()
+        if bad := CONTROL.search(value):  # from an escape, such as "\x00"
+            self._problem(node, f"{key}: control character U+{ord(bad[0]):04X}; type what is meant there")
+            return ""
         if not empty and (not value or node.tag.endswith(":null")):
             self._problem(node, f"{key} is empty")
         return "" if node.tag.endswith(":null") else value
@@ -154,14 +163,14 @@ class _Reader:
 
     def _template(self, node: yaml.Node) -> None:
         self.meta.template = self._text("template", node)
-        if self.meta.template and not _NAME.fullmatch(self.meta.template):
+        if self.meta.template and not _is_name(self.meta.template):
             self._problem(node, f"template: found {self.meta.template!r}, expected the name of a folder in templates/")
 
     def _audience(self, node: yaml.Node) -> None:
         nodes = node.value if isinstance(node, yaml.SequenceNode) else [node]
         names = [self._text("audience", each) for each in nodes]
         for name, each in zip(names, nodes, strict=True):
-            if name and (not _NAME.fullmatch(name) or name == "suppressed"):
+            if name and (not _is_name(name) or name == "suppressed"):
                 self._problem(each, f"audience: found {name!r}, expected the name of a list in contacts/")
         if not names:
             self._problem(node, "audience is empty", "audience: [subscribers]")
@@ -176,10 +185,13 @@ class _Reader:
         values = {key: self._text(f"image.{key}", each, empty=key != "src") for key, each in pairs.items()}
         if "src" not in values:
             self._problem(node, "image.src is missing", 'image: {src: hero.jpg, alt: "…"}')
-        line = pairs.get("src", node).start_mark.line + 2
-        self.meta.image = Image(
-            values.get("src", ""), values.get("alt", ""), line, values.get("credit", ""), values.get("href")
-        )
+        line = pairs.get("src", node).start_mark.line + 1
+        if src := values.get("src"):
+            self.meta.image = Image(src, values.get("alt", ""), line, values.get("credit", ""), values.get("href"))
+
+
+def _is_name(value: str) -> bool:
+    return bool(re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", value)) and not MARKER.search(value)
 
 
 def _kind(node: yaml.Node) -> str:

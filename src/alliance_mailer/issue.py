@@ -1,22 +1,24 @@
 """An issue as its author wrote it: front matter and Markdown, with the lines where everything stands."""
 
+import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from hashlib import sha256
 from pathlib import Path
+from urllib.parse import unquote
 
 from markdown_it.token import Token
 
 from .body import Body, Link, Section, plain
 from .disk import read_text
 from .errors import InputError, Problem
-from .frontmatter import Image, read_front_matter
+from .frontmatter import CONTROL, Image, read_front_matter
 from .picture import Picture, load_picture
 from .slots import Field, Markers
 
-NUMBER = re.compile(r"[0-9A-Za-z](?:[0-9A-Za-z._-]*[0-9A-Za-z])?")
+NUMBER = re.compile(r"[0-9A-Za-z](?:[0-9A-Za-z._-]{0,62}[0-9A-Za-z])?")
 
 _MONTHS = [
     "January",
@@ -100,18 +102,19 @@ def parse_issue(text: str, *, file: str, number: str, folder: Path, project: Pat
     problems: list[Problem] = []
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     for index, line in enumerate(text.split("\n"), 1):
-        # C1 controls, a Windows quote pasted as U+0092 for instance, make Gmail clip even a tiny mail.
-        if bad := re.search(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]", line):
+        if bad := CONTROL.search(line):
             problems.append(Problem(file, index, f"control character U+{ord(bad[0]):04X}; type what is meant there"))
-    nonce = sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+    text = CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
+    nonce = sha256(text.encode()).hexdigest()
     markers = Markers(nonce)
-    marked = _mark_fields(_blank_comments(text), markers, file, problems)
+    marked = _mark_fields(_blank_comments(text, file, problems), markers, file, problems)
     meta, body, first_line = read_front_matter(marked, file, number, problems)
     content = Body(body, first_line, file, problems)
     images = ((meta.image,) if meta.image else ()) + tuple(content.images)
     pictures = dict(_load_pictures(images, file, folder, project, problems))
     if problems:
-        raise InputError(sorted(problems, key=lambda problem: problem.line or 0))
+        found = dict.fromkeys(replace(problem, message=markers.shown(problem.message)) for problem in problems)
+        raise InputError(sorted(found, key=lambda problem: problem.line or 0))
     links = tuple(content.links)
     if meta.image and meta.image.href is not None:
         links = (Link(meta.image.href, meta.image.credit or meta.image.alt, meta.image.line), *links)
@@ -152,15 +155,21 @@ def _mark_fields(text: str, markers: Markers, file: str, problems: list[Problem]
             return markers.mark(Field(found[1].lower(), fallback))
         message = f'found {match[0]!r}, expected {{{{ contact.first_name | default("reader") }}}}'
         problems.append(Problem(file, line, message, "put a backslash before braces that are meant as text"))
-        return ""
+        return "…"
 
     lines = enumerate(text.split("\n"), 1)
     return "\n".join(_EXPRESSION.sub(lambda match, n=n: mark(match, n), line) for n, line in lines)  # type: ignore[misc]
 
 
-def _blank_comments(text: str) -> str:
+def _blank_comments(text: str, file: str, problems: list[Problem]) -> str:
     # <!-- for the editors --> is no part of the mail; its line ends stay, so that all lines keep their numbers.
-    return re.sub(r"<!--.*?-->", lambda comment: "\n" * comment[0].count("\n"), text, flags=re.DOTALL)
+    def blank(comment: re.Match[str]) -> str:
+        if not comment[1]:
+            line = text.count("\n", 0, comment.start()) + 1
+            problems.append(Problem(file, line, "a comment begins here and does not end", "close it with -->"))
+        return "\n" * comment[0].count("\n")
+
+    return re.sub(r"(?<!\\)<!--.*?(-->|\Z)", blank, text, flags=re.DOTALL)
 
 
 def _default_subject(title: str, number: str, sections: Sequence[Section]) -> str:
@@ -184,9 +193,11 @@ def _load_pictures(
                 Problem(file, image.line, f"picture {image.src[:60]!r}: expected a file or an https:// link")
             )
             continue
-        path = folder / image.src
+        path = folder / unquote(image.src)  # Markdown writes a blank as %20
         try:
-            if not path.resolve().is_relative_to(project.resolve()):
+            if not image.src:
+                raise ValueError("no file is named")
+            if not Path(os.path.realpath(path)).is_relative_to(project.resolve()):
                 raise ValueError("outside the publication's folder")
             yield image.src, load_picture(path)
         except (ValueError, OSError) as error:

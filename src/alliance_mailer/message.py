@@ -4,7 +4,7 @@ And what comes back from the next hop: an `Outcome`.
 """
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from email.utils import format_datetime
 from enum import StrEnum
 from functools import lru_cache
@@ -68,7 +68,7 @@ class Message:
         edition, values = self.edition, self.values
         fields = [
             mime.mailbox("To", self.contact.name, self.contact.address),
-            _date(self.date),
+            _date(self.date, self.date.utcoffset()),
             mime.structured("Message-ID", f"<{self.message_id}>"),
             header_fields(edition.publication, self.token),
         ]
@@ -78,7 +78,8 @@ class Message:
 
 
 @lru_cache(maxsize=8)  # a plan has one instant for everybody, and spelling it takes as long as all of the above
-def _date(instant: datetime) -> str:
+def _date(instant: datetime, _offset: timedelta | None) -> str:
+    # The offset is part of the key: one instant in two zones is equal, and spelt differently.
     return f"Date: {format_datetime(instant)}{mime.CRLF}"
 
 

@@ -56,13 +56,12 @@ def base64_body(data: bytes) -> str:
 
 _FORBIDDEN = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _ATOM = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+")
-_WORD_BYTES = 45  # 60 characters of base64, 72 with "=?utf-8?b?" and "?="; at most 75 are allowed
+_WORD_BYTES = 39  # 52 characters of base64, 64 with "=?utf-8?b?" and "?=": 76 hold it behind "Reply-To: " (RFC 2047, 2)
 
 
 def header_text(name: str, text: str) -> str:
     """An unstructured field (Subject), folded. Raises ValueError for a line break or control character in it."""
-    words = _clean(name, text).split(" ")
-    return _field(name, _encode(words, _plain) if words != [""] else words)
+    return _field(name, _encode(_words(_clean(name, text)), _plain))
 
 
 def mailbox(name: str, display_name: str, address: str) -> str:
@@ -73,7 +72,7 @@ def mailbox(name: str, display_name: str, address: str) -> str:
 
 def phrase(text: str) -> list[str]:
     """A display name (RFC 5322, 3.2.5) as words to fold between: atoms, a quoted string, or encoded-words."""
-    words = text.split(" ")
+    words = _words(text)
     if all(map(_ATOM.fullmatch, words)) and all(map(_plain, words)):
         return words
     if all(map(_plain, words)):
@@ -87,7 +86,7 @@ def structured(name: str, *parts: str) -> str:
     Raises ValueError for anything but printable ASCII: such a field holds no encoded-word (RFC 2047, 5).
     """
     for part in parts:
-        if not part.isascii() or _FORBIDDEN.search(part):
+        if not (part.isascii() and part.isprintable()):
             raise ValueError(f"{name}: {part!r} is not printable ASCII")
     return f"{name}: {(',' + CRLF + ' ').join(parts)}{CRLF}"
 
@@ -113,9 +112,14 @@ def _encode(words: Sequence[str], is_plain: Callable[[str], bool]) -> list[str]:
     return [word for plain, run in runs for word in (run if plain else encoded_words(" ".join(run)))]
 
 
+def _words(text: str) -> list[str]:
+    # Between two blanks is no word: folding there could lose one.
+    return re.split("(?<! ) (?! )", text) if text else []
+
+
 def _plain(word: str) -> bool:
-    # An empty word is a double blank, which folding could lose; a very long one cannot be folded (RFC 5322, 2.1.1).
-    return word.isascii() and 0 < len(word) <= 60 and "=?" not in word and "\t" not in word
+    # A very long one cannot be folded (RFC 5322, 2.1.1).
+    return word.isascii() and len(word) <= 60 and not re.search(r"=\?|[ \t]", word)
 
 
 def _clean(name: str, text: str) -> str:
@@ -125,9 +129,10 @@ def _clean(name: str, text: str) -> str:
 
 
 def _field(name: str, words: Sequence[str]) -> str:
-    lines, current = [], f"{name}:"
-    for word in words:
-        if len(current) + 1 + len(word) > 76 and current.strip() and not current.endswith(":"):
+    # The first word stays beside the name: a first line without a value is legal, yet some servers refuse it.
+    lines, current = [], f"{name}: {next(iter(words), '')}"
+    for word in words[1:]:
+        if len(current) + 1 + len(word) > 76:
             lines.append(current)
             current = ""
         current += f" {word}"

@@ -5,10 +5,11 @@ fixed, not format=flowed: RFC 3676 discourages that with quoted-printable, and G
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from urllib.parse import unquote
 
 from markdown_it.token import Token
-from wcwidth import width, wrap
+from wcwidth import width
 
 from .body import Section, plain
 from .issue import Issue
@@ -21,11 +22,18 @@ _GLUE = "\ue000"  # keeps a reference on the line of the words that it belongs t
 _INVISIBLE = re.compile("[\u00ad\u200b-\u200d\u2060\ufeff]")
 _BLANK = re.compile("[ \t\u00a0\u202f]+")
 
+# What a line never breaks inside: a word between blanks; or, where the script writes none, one character with the marks
+# that may not begin a line after it and those that may not end one before it.
+_WIDE = "\u2e80-\ua4cf\uf900-\ufaff\ufe30-\ufe4f\uff00-\uffef"
+_OPENING = "“‘(（「『【〔〈《"
+_CLOSING = r"""’”,.;:!?)\]、。，．：；！？）」』】〕〉》…ーぁぃぅぇぉっゃゅょァィゥェォッャュョ・々"""
+_UNIT = re.compile(rf" ?[{_OPENING}]*(?:[{_WIDE}]|[^ {_WIDE}]+)[{_CLOSING}]*(?:{_GLUE}\[[0-9]+\][{_CLOSING}]*)*")
+
 
 def plain_text(issue: Issue, publication: Publication, markers: Markers) -> str:
     """The text part, with markers where fields are. It ends with a line feed."""
     references = _References()
-    head = [issue.title.upper(), f"Vol. {issue.number} | {issue.dateline}", publication.organisation]
+    head = [_capitals(issue.title, markers), f"Vol. {issue.number} | {issue.dateline}", _wrap(publication.organisation)]
     if publication.archive_url:
         head += ["", "Read this issue in your browser:", publication.archive_url]
     parts = ["\n".join(head)]
@@ -35,28 +43,37 @@ def plain_text(issue: Issue, publication: Publication, markers: Markers) -> str:
     titles = [_inline(entry.blocks[1], references) for entry in headlines]
     for section in issue.sections:
         body = _section(section, titles, references)
-        parts.append(f"{section.title.upper()}\n{'=' * COLUMNS}\n\n{body}")
+        parts.append(f"{_capitals(section.title, markers)}\n{'=' * COLUMNS}\n\n{body}")
     foot = ["-" * COLUMNS, ""]
     if issue.colophon:
         foot += [_with_references(issue.colophon, references), "", "-" * COLUMNS, ""]
-    foot += [publication.organisation, *publication.postal_address.splitlines(), ""]
-    foot.append(f"You are receiving this at {markers.mark(Field('email'))}.")
+    foot += [_wrap(line) for line in (publication.organisation, *publication.postal_address.splitlines())]
+    foot += ["", f"You are receiving this at {markers.mark(Field('email'))}."]
     foot.append(f"Unsubscribe: {markers.mark(Field('unsubscribe_url'))}")
+    if publication.help_url:
+        foot.append(f"Help: {publication.help_url}")
     return "\n\n\n".join([*parts, "\n".join(foot)]) + "\n"
+
+
+def _capitals(title: str, markers: Markers) -> str:
+    """A title in capitals; a person's value in it stays as it is."""
+    segments = markers.split(title)
+    marks = [*(markers.mark(gap.field) for gap in segments.gaps), ""]
+    return _wrap("".join(f"{text.upper()}{mark}" for text, mark in zip(segments.literals, marks, strict=True)))
 
 
 def _section(section: Section, titles: Sequence[str], references: "_References") -> str:
     if section.kind == "headlines":
-        return "\n".join(_wrap(title, f"{n:2}. ", "    ") for n, title in enumerate(titles, 1))
+        return "\n".join(_hang(title, f"{n:2}. ") for n, title in enumerate(titles, 1))
     if section.kind == "details":
         stories = []
         for n, entry in enumerate(section.entries, 1):
-            title = [_wrap(titles[n - 1], f"{n}. ", " " * len(f"{n}. "))] if n <= len(titles) else []
+            title = [_hang(titles[n - 1], f"{n}. ")] if n <= len(titles) else []
             stories.append("\n\n".join([*title, _with_references(entry.blocks, references)]))
         return "\n\n\n".join(stories)
     if section.kind == "list":
-        items = [_indent(_blocks(entry.blocks, references), "- ", "  ") for entry in section.entries]
-        return "\n\n".join(filter(None, ["\n".join(items), references.take()]))
+        items = _items((("- ", entry.blocks) for entry in section.entries), references, COLUMNS)
+        return "\n\n".join(filter(None, [items, references.take()]))
     return _with_references(section.blocks, references)
 
 
@@ -79,43 +96,57 @@ class _References:
 
 
 def _with_references(tokens: Sequence[Token], references: _References) -> str:
-    text = _blocks(tokens, references)
+    text = _blocks(tokens, references, COLUMNS)
     return "\n\n".join(filter(None, [text, references.take()]))
 
 
-def _blocks(tokens: Sequence[Token], references: _References) -> str:
-    """Block tokens as text: paragraphs, nested lists, quotes, code."""
-    done: list[str] = []
+def _blocks(tokens: Sequence[Token], references: _References, room: int) -> str:
+    """Block tokens as text in `room` columns: paragraphs, nested lists, quotes, code."""
+    done = gap = ""
     index = 0
     while index < len(tokens):
         token = tokens[index]
         end = index if token.nesting == 0 else _end(tokens, index)
         inner = tokens[index + 1 : end]
+        block = ""
         match token.type:
             case "paragraph_open" | "heading_open":
-                done.append(_wrap(_inline(inner[0], references)))
-            case "bullet_list_open" | "ordered_list_open":
-                done.append(_list(token, inner, references))
+                block = _wrap(_inline(inner[0], references), room)
+            case "bullet_list_open":
+                block = _items((("- ", item) for item in _list(inner)), references, room)
+            case "ordered_list_open":
+                start = int(token.attrs.get("start", 1))
+                numbered = ((f"{n}. ", item) for n, item in enumerate(_list(inner), start))
+                block = _items(numbered, references, room)
             case "blockquote_open":
-                done.append(_indent(_blocks(inner, references), "> ", "> "))
+                block = _indent(_blocks(inner, references, room - 2), "> ", "> ")
             case "fence" | "code_block":
-                done.append(_indent(token.content.rstrip("\n"), "    ", "    "))
+                block = _indent(token.content.rstrip("\n"), "    ", "    ")
             case "hr":
-                done.append("-" * COLUMNS)
+                block = "-" * room
+        if block:
+            done, gap = done + gap + block, "\n" if token.hidden else "\n\n"  # hidden: in a tight list
         index = end + 1
-    return "\n\n".join(done)
+    return done
 
 
-def _list(opening: Token, inner: Sequence[Token], references: _References) -> str:
-    items: list[str] = []
-    index, number = 0, int(opening.attrs.get("start", 1))
+def _items(items: Iterable[tuple[str, Sequence[Token]]], references: _References, room: int) -> str:
+    """Bullets and their blocks as a list; a blank line between those that the author set apart."""
+    texts, gap = [], "\n"
+    for bullet, blocks in items:
+        text = _blocks(blocks, references, room - len(bullet))
+        texts.append(_indent(text, bullet, " " * len(bullet)))
+        gap = "\n\n" if any(block.type == "paragraph_open" and not block.hidden for block in blocks) else gap
+    return gap.join(texts)
+
+
+def _list(inner: Sequence[Token]) -> Iterable[Sequence[Token]]:
+    """The blocks of each item."""
+    index = 0
     while index < len(inner):
         end = _end(inner, index)
-        bullet = f"{number + len(items)}. " if opening.type == "ordered_list_open" else "- "
-        text = _blocks(inner[index + 1 : end], references)
-        items.append(_indent(text, bullet, " " * len(bullet)))
+        yield inner[index + 1 : end]
         index = end + 1
-    return "\n".join(items)
 
 
 def _end(tokens: Sequence[Token], start: int) -> int:
@@ -146,19 +177,18 @@ def _inline(inline: Token, references: _References) -> str:
                 text = "_"
             case "strong_open" | "strong_close":
                 text = "*"
-            case "image":
-                text = f"[{plain(token.children or [])}]"
+            case "image" if alt := plain(token.children or []):
+                text = f"[{alt}]"
             case "link_open":
                 link = (str(token.attrs["href"]), index)
             case "link_close" if link:
                 href, start = link
-                words = plain(children[start:index])
-                if href not in ("", "#") and not _says(words, href):
+                if href and not href.startswith("#") and not _says(plain(children[start:index]), href):
                     address = re.fullmatch(r"mailto:([^?]+).*", href)
-                    pending = f" ({address[1]})" if address else _GLUE + references.add(href)
+                    pending += f" ({unquote(address[1])})" if address else _GLUE + references.add(href)
         if pending and text:
-            # After a possessive, not inside it: "the institute’s [21]".
-            tail = re.match(r"[’']s\b", text)
+            # After the word's end and a possessive, not inside: "drills [20]", "the institute’s [21]".
+            tail = re.match(r"[’']?[a-z]*", text)
             cut = tail.end() if tail else 0
             text, pending = text[:cut] + pending + text[cut:], ""
         pieces.append(text)
@@ -173,16 +203,19 @@ def _says(words: str, href: str) -> bool:
     )
 
 
-def _wrap(text: str, first: str = "", rest: str = "") -> str:
-    text = _BLANK.sub(" ", _INVISIBLE.sub("", text))
+def _wrap(text: str, room: int = COLUMNS) -> str:
     lines: list[str] = []
-    for line in text.split("\n"):
-        room = COLUMNS - width(rest)
-        for piece in wrap(line, room, break_long_words=False, break_on_hyphens=False):
-            # A line still too wide is a script without blanks (break it) or a URL (never break it).
-            whole = width(piece) <= room or "://" in piece or piece.isascii()
-            lines += [piece] if whole else wrap(piece, room, break_on_hyphens=False)
-    return _indent("\n".join(lines), first, rest).replace(_GLUE, " ")
+    for line in _BLANK.sub(" ", _INVISIBLE.sub("", text)).split("\n"):
+        lines.append("")
+        for unit in _UNIT.findall(line):
+            if lines[-1] and width(lines[-1] + unit) > room:
+                lines.append("")
+            lines[-1] = (lines[-1] + unit).lstrip(" ")
+    return "\n".join(lines).replace(_GLUE, " ")
+
+
+def _hang(text: str, first: str) -> str:
+    return _indent(_wrap(text, COLUMNS - len(first)), first, " " * len(first))
 
 
 def _indent(text: str, first: str, rest: str) -> str:

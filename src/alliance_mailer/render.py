@@ -49,12 +49,12 @@ def render(issue: Issue, publication: Publication, templates: Path) -> Rendered:
     markers = issue.markers()
     theme = Theme(folder, f"{templates.name}/{issue.template}", markers)
     context = _context(issue, publication, markers)
-    mjml, lines = theme.render("message.mjml.j2", context)
-    compiled = compile_mjml(mjml, lines)
+    mjml = theme.render("message.mjml.j2", context)
+    compiled = compile_mjml(mjml, lambda line: theme.origin("message.mjml.j2", context, line))
     page = inline_css(compiled, theme.css("inline.css"), theme.css("client.css"))
     text = plain_text(issue, publication, markers)
     if (folder / "message.txt.j2").is_file():
-        text = theme.render("message.txt.j2", context | {"text": text})[0].strip("\n") + "\n"
+        text = theme.render("message.txt.j2", context | {"text": text}).strip("\n") + "\n"
     used = {picture.name: picture for picture in issue.pictures.values()}
     travelling = () if publication.assets_url else tuple(used.values())
     return Rendered(issue.subject, page, text, markers, travelling)
@@ -78,7 +78,7 @@ class _Hero:
     src: str
     alt: str
     width: int
-    height: int
+    height: int | None  # of a picture elsewhere it is not known, and Outlook would squash it to what it is told
     credit: str
     href: str | None
 
@@ -107,7 +107,7 @@ def _context(issue: Issue, publication: Publication, markers: Markers) -> dict[s
     hero = None
     if issue.image:
         picture = issue.pictures.get(issue.image.src)
-        width, height = _fit(picture, WIDTH) if picture else (WIDTH, WIDTH // 2)
+        width, height = _fit(picture, WIDTH) if picture else (WIDTH, None)
         src = sources.get(issue.image.src, issue.image.src)
         hero = _Hero(src, issue.image.alt, width, height, issue.image.credit, issue.image.href)
     return {
@@ -160,8 +160,6 @@ class _BodyHtml:
         self._pictures, self._sources = pictures, sources
         self._renderer = RendererHTML(MARKDOWN)
         rules: dict[str, Any] = self._renderer.rules
-        # The MJML compiler drops white space that holds a line feed, gluing neighbouring links (mrml-core#117).
-        rules["softbreak"] = lambda *_: " "
         rules["image"] = self._image
 
     def blocks(self, tokens: Sequence[Token]) -> Markup:

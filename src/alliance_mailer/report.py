@@ -1,19 +1,28 @@
-"""What a person reads on the terminal, and what a program reads with --json."""
+"""What a person reads on the terminal, and what a program reads with --json.
 
+Every command has a report, `mailer --help` too: so nothing that is slow to import is imported here.
+"""
+
+from __future__ import annotations
+
+import csv
 import json
+import os
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
-from typing import Any, TextIO
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, TextIO
 
-from .checks import Finding
-from .edition import Edition
-from .errors import MailerError
-from .ledger import STATES, Audience, Delivery, Planned, Sending, Tally
-from .message import Outcome
+if TYPE_CHECKING:
+    from .checks import Finding
+    from .edition import Edition
+    from .errors import MailerError
+    from .ledger import Audience, Delivery, Planned, Sending, Tally
+    from .message import Outcome
 
 _SHOWN = 10  # rows of a list that may be long
 
@@ -27,16 +36,16 @@ class Report:
 
     def say(self, text: str = "") -> None:
         """A line for people."""
-        print(text, file=self.out, flush=True)
+        _print(text, self.out)
 
     def document(self, value: Any) -> None:
         """The one JSON document."""
         if self.as_json:
-            print(json.dumps(value, ensure_ascii=False))
+            _print(json.dumps(value, ensure_ascii=False), sys.stdout)
 
     def warn(self, text: str) -> None:
         """A line for people that should not be missed."""
-        print(_styled("warning: ", "33") + text, file=sys.stderr, flush=True)
+        _print(_styled("warning: ", "33") + text, sys.stderr)
 
     def error(self, error: MailerError) -> None:
         """What went wrong, and what to type next."""
@@ -49,19 +58,19 @@ class Report:
         hint = ""
         for problem in error.problems:
             if hint and problem.hint != hint:
-                print(f"  try: {hint}", file=sys.stderr)
-            print(_styled("error: ", "31") + str(problem), file=sys.stderr)
+                _print(f"  try: {hint}", sys.stderr)
+            _print(_styled("error: ", "31") + str(problem), sys.stderr)
             hint = problem.hint
         if hint:
-            print(f"  try: {hint}", file=sys.stderr)
+            _print(f"  try: {hint}", sys.stderr)
 
     def findings(self, findings: Sequence[Finding], *, as_warnings: bool) -> None:
         """Findings, one a line; `as_warnings` where they stop nothing."""
         for finding in findings:
             word = "warning" if as_warnings else finding.severity
-            print(_styled(f"{word}: ", "33" if word == "warning" else "31") + str(finding), file=sys.stderr)
+            _print(_styled(f"{word}: ", "33" if word == "warning" else "31") + str(finding), sys.stderr)
         for rule, fix in dict.fromkeys((finding.rule, finding.fix) for finding in findings):
-            print(f"  {rule}: {fix}", file=sys.stderr)
+            _print(f"  {rule}: {fix}", sys.stderr)
 
     # A sending ----------------------------------------------------------------------------------------------------
 
@@ -124,7 +133,7 @@ class Report:
             counts[outcome.verdict] += 1
             if time.monotonic() - said >= 60:
                 said = time.monotonic()
-                print(f"{counts.total()} of {total} done", file=sys.stderr, flush=True)
+                _print(f"{counts.total()} of {total} done", sys.stderr)
 
         yield seen_plainly
 
@@ -141,30 +150,39 @@ class Report:
 
     def counts(self, tally: Tally) -> str:
         """Name the states that occur: 24 accepted, 1 suppressed."""
-        counts = [f"{getattr(tally, state)} {state}" for state in STATES if getattr(tally, state)]
+        counts = [f"{count} {state}" for state, count in asdict(tally).items() if count]
         return ", ".join(counts) or "nobody planned"
 
-    def deliveries(self, deliveries: Iterator[Delivery], *, as_csv: bool) -> None:
+    def people(self, deliveries: Iterable[Delivery]) -> None:
         """Persons and the server's words."""
-        if as_csv:
-            import csv
+        for delivery in deliveries:
+            self.say(f"  {delivery.state:10} {delivery.contact.address}  {delivery.reply}")
 
-            writer = csv.writer(sys.stdout, lineterminator="\n")
-            writer.writerow(("email", "name", "state", "attempts", "reply", "source"))
-            for d in deliveries:
-                # A cell that begins like a formula is a formula to a spreadsheet.
-                cells = (
-                    d.contact.address,
-                    d.contact.name,
-                    d.state,
-                    str(d.attempts),
-                    d.reply,
-                    d.contact.source,
-                )
-                writer.writerow([f"'{cell}" if cell.startswith(("=", "+", "-", "@")) else cell for cell in cells])
-            return
-        for d in deliveries:
-            self.say(f"  {d.state:10} {d.contact.address}  {d.reply}")
+    def table(self, rows: Iterable[tuple[Sending, Delivery]]) -> None:
+        """The same as CSV on stdout, for a spreadsheet."""
+        writer = csv.writer(SimpleNamespace(write=lambda text: _print(text, sys.stdout, end="")), lineterminator="\n")
+        writer.writerow(("email", "name", "state", "attempts", "reply", "source", "issue", "rehearsal"))
+        for sending, delivery in rows:
+            contact, kind = delivery.contact, "yes" if sending.rehearsal else "no"
+            cells = (contact.address, contact.name, delivery.state, str(delivery.attempts), delivery.reply,
+                     contact.source, sending.issue, kind)  # fmt: skip
+            # A cell that begins like a formula is a formula to a spreadsheet.
+            writer.writerow([f"'{cell}" if cell.startswith(("=", "+", "-", "@")) else cell for cell in cells])
+
+
+def people(count: int) -> str:
+    """1 person, 2 people."""
+    return "1 person" if count == 1 else f"{count} people"
+
+
+def _print(text: str, stream: TextIO, end: str = "\n") -> None:
+    """Print at once. That nobody reads it any more (`mailer send | head`) is no reason to stop a sending."""
+    try:
+        print(text, file=stream, end=end, flush=True)
+    except BrokenPipeError:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
 
 
 def _bytes(count: int) -> str:
@@ -175,8 +193,6 @@ def _bytes(count: int) -> str:
 
 
 def _styled(text: str, style: str) -> str:
-    import os
-
     plain = not sys.stderr.isatty() or not sys.stdout.isatty() or os.environ.get("NO_COLOR")
     return text if plain else f"\033[{style}m{text}\033[0m"
 

@@ -6,79 +6,104 @@ The order, the settings and the traps were measured; each has a regression test 
 import html
 import logging
 import re
-from collections.abc import Sequence
+from collections.abc import Callable
 
 from lxml import etree
 
 from .errors import InputError, Problem
 
 _TAG = re.compile(
-    r"""<!--.*?-->"""
-    r"""|(?P<gap>(?<=>)[ \t]*\n\s*)?<(?P<name>[A-Za-z][^\s/>]*)"""
+    r"""<!--(?!\[if|<!|>).*?-->"""  # not Outlook's conditional comments: their content is compiled like any other
+    r"""|(?P<gap>(?<=>)[ \t]*\n\s*)?<(?P<name>/?[A-Za-z][^\s/>]*)"""
     r"""(?P<attributes>(?:\s+[\w:.-]+\s*=\s*(?:"[^"]*"|'[^']*'))*)(?P<end>\s*/?>)""",
     re.DOTALL,
 )
 _ATTRIBUTE = re.compile(r"""\s+([\w:.-]+)\s*=\s*(?:"([^"]*)"|'([^']*)')""")
-_FORBIDDEN = re.compile(r"<(mj-include|link|script|mj-style[^>]*\binline=)|@import", re.IGNORECASE)
+
+_TITLE = re.compile(r"<mj-title>([^<]*)</mj-title>")  # the compiler copies it into an attribute
+
+_FORBIDDEN = re.compile(r"<(!DOCTYPE|mj-include|mj-font|link|script|mj-style[^>]*\binline=)", re.IGNORECASE)
+_STYLE = re.compile(r"<(?:mj-)?style\b.*?(?:</(?:mj-)?style|\Z)", re.IGNORECASE | re.DOTALL)
+# In any spelling: to CSS, @import, @\69mport and @\i\mport are the same.
+_LETTER = r"(?:\\?{}|\\0{{0,4}}(?:{:x}|{:x})(?:\r\n|\s)?)"
+AT_IMPORT = "(?i:@" + "".join(_LETTER.format(c, ord(c), ord(c.upper())) for c in "import") + ")"
 
 
-def compile_mjml(source: str, lines: Sequence[tuple[str, int]]) -> str:
-    """HTML from MJML. `lines` names the template's file and line of each line. Raises InputError."""
-    blank = len(source) - len(source.lstrip())
-    lines = lines[source.count("\n", 0, blank) :]
-    text = normalised(_numeric_entities(source.strip()))
+def compile_mjml(source: str, origin: Callable[[int], tuple[str, int]]) -> str:
+    """HTML from MJML. `origin` knows the template's file and line of a line of it. Raises InputError."""
+    text = normalised(_numeric_entities(source))  # each thing stays on its line
 
     def error(line: int, message: str) -> InputError:
-        return InputError(Problem(*lines[min(line, len(lines)) - 1], message))
+        return InputError(Problem(*origin(line), message))
 
-    if match := _FORBIDDEN.search(text):
+    if found := _forbidden(text):
+        at, what = found
         hint = "styles go into inline.css and client.css, parts into {% include %}"
-        raise error(text.count("\n", 0, match.start()) + 1, f"{match[0].lstrip('<')} is not available: {hint}")
+        raise error(text.count("\n", 0, at) + 1, f"{what} is not available: {hint}")
     # The compiler names no position for most mistakes, and mends others in silence: so a strict look first.
     try:
-        etree.fromstring(text.encode(), etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False))
+        etree.fromstring(text.encode())
     except etree.XMLSyntaxError as mistake:
-        raise error(mistake.position[0] or 1, f"not well-formed: {mistake.msg}") from None
+        # The parser's words name lines of the text before us; an author knows the template's.
+        words = re.sub(r", line \d+, column \d+$", "", mistake.msg)
+        words = re.sub(r" line (\d+)", lambda found: " ({}:{})".format(*origin(int(found[1]))), words)
+        raise error(mistake.position[0] or 1, f"not well-formed: {words}") from None
     import mjml
 
     try:
         return str(mjml.mjml2html(text, fonts={}))
     except ValueError as mistake:
-        position = re.search(r"position (\d+)", str(mistake))
-        before = text.encode()[: int(position[1])] if position else b""
-        raise error(before.count(b"\n") + 1, f"MJML: {mistake}") from None
+        words, _, position = str(mistake).partition(" in root template")
+        start, end = map(int, re.findall(r"\d+", position) or (0, 0))  # in bytes
+        what = text.encode()[start:end].decode(errors="replace")
+        line = text.encode()[:start].count(b"\n") + 1
+        raise error(line, f"MJML: {words}{what and f': {what!r}'}") from None
     except BaseException as panic:  # pyo3's PanicException is no Exception
         if type(panic).__name__ != "PanicException":
             raise
         raise error(1, f"the MJML compiler cannot take this template: {panic}") from None
 
 
+def _forbidden(text: str) -> tuple[int, str] | None:
+    """Where something would be fetched or read, by us or by the reader's client, and what."""
+    if found := _FORBIDDEN.search(text):
+        return found.start(), found[1]
+    for style in _STYLE.finditer(text):
+        if found := re.search(AT_IMPORT, style[0]):
+            return style.start() + found.start(), "@import"
+    return None
+
+
 def normalised(mjml: str) -> str:
     """MJML that mrml 6.0.1 compiles as it is meant; every tag stays on its line.
 
     mrml prints attribute values as Rust strings (a line feed becomes a backslash and an n), counts nothing for a
-    padding with a bare 0 (Outlook's tables come out 80 px too wide), and drops white space with a line feed in it.
+    padding with a bare 0 (Outlook's tables come out 80 px too wide), and drops white space with a line feed in it
+    (mrml-core#117), gluing words, unless it holds anything else, such as a blank by its number.
     """
-    return _TAG.sub(_tag, mjml)
+    return _TITLE.sub(_title, _TAG.sub(_tag, mjml))
 
 
 def _tag(match: re.Match[str]) -> str:
     if match["name"] is None:
-        return match[0]  # a comment: Outlook's conditional HTML stays byte for byte
+        return match[0]
     attributes = "".join(
         f' {name}="{_attribute(name, a or b)}"' for name, a, b in _ATTRIBUTE.findall(match["attributes"])
     )
-    # Between mj- elements the line feeds may stay; elsewhere they move into the tag, and a blank takes their place.
     gap = match["gap"] or ""
-    if gap and not match["name"].startswith("mj"):
-        gap = " "
-    moved = "\n" * (match[0].count("\n") - gap.count("\n"))
-    return f"{gap}<{match['name']}{attributes}{moved}{match['end'].strip()}"
+    line_feeds = "\n" * (match[0].count("\n") - gap.count("\n"))
+    if gap and not match["name"].startswith(("mj", "/mj")):
+        gap = "&#32;" + "\n" * gap.count("\n")
+    return f"{gap}<{match['name']}{attributes}{line_feeds}{match['end'].strip()}"
+
+
+def _title(match: re.Match[str]) -> str:
+    return f"<mj-title>{_attribute('title', match[1])}</mj-title>" + "\n" * match[1].count("\n")
 
 
 def _attribute(name: str, value: str) -> str:
-    value = re.sub(r"\s+", " ", value).strip() if re.search(r"[\n\t]", value) else value
-    if name.endswith("padding"):
+    value = re.sub(r"[ \t\r\n]+", " ", value).strip(" ") if re.search(r"[\t\r\n]", value) else value
+    if name.startswith(("padding", "inner-padding")):
         value = re.sub(r"(?<![\w.])0(?![\w.%])", "0px", value)
     value = value.replace("\\", "&#92;").replace('"', "&quot;")
     return value.encode("ascii", "xmlcharrefreplace").decode("ascii")
@@ -87,15 +112,17 @@ def _attribute(name: str, value: str) -> str:
 def _numeric_entities(text: str) -> str:
     # XML knows five names; numbers mean the same to every stage.
     def number(match: re.Match[str]) -> str:
-        if match[1] in ("amp", "lt", "gt", "quot", "apos"):
-            return match[0]
         meaning = html.unescape(match[0])
         return match[0] if meaning == match[0] else "".join(f"&#{ord(character)};" for character in meaning)
 
-    return re.sub(r"&([A-Za-z][A-Za-z0-9]*);", number, text)
+    return re.sub(r"&[A-Za-z][A-Za-z0-9]*;", number, text)
 
 
 # CSS ---------------------------------------------------------------------------------------------------------------
+
+
+def _fetch_nothing(_url: str) -> tuple[None, bytes]:
+    return None, b""
 
 
 def inline_css(page: str, inline: str, client: str) -> str:
@@ -104,7 +131,8 @@ def inline_css(page: str, inline: str, client: str) -> str:
     from premailer import Premailer
 
     # A belt to the braces above: cssutils fetches @import (http and file) whatever premailer was told.
-    cssutils.util._defaultFetcher = lambda _url: (None, b"")  # noqa: SLF001 (it offers no other way)
+    cssutils.util._defaultFetcher = _fetch_nothing  # noqa: SLF001 (it offers no other way)
+    cssutils.ser.prefs.minimizeColorHash = False  # Outlook misreads #fff in places
     # lxml's spelling; premailer deletes any other doctype, and the client falls into quirks mode.
     page = page.replace("<!doctype html>", "<!DOCTYPE html>", 1)
     page = page.replace("</head>", f"<style>{client.strip()}</style></head>", 1) if client.strip() else page
@@ -126,4 +154,5 @@ def inline_css(page: str, inline: str, client: str) -> str:
         cssutils_logging_level=logging.CRITICAL,
         cache_css_parsing=True,
     ).transform(pretty_print=False)
-    return page.replace(' height="auto"', "")  # no such value; MJML writes it on every picture without a height
+    # No such value; MJML writes it on every picture without a height.
+    return re.sub(r'(<img\b[^<>]*?) height="auto"', r"\1", page)

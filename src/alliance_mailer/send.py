@@ -30,7 +30,7 @@ from .issue import Issue
 from .ledger import Audience, Delivery, Ledger, Planned, Sending, Tally
 from .ledger.sqlite import open_ledger
 from .message import Message, address
-from .report import Report
+from .report import Report, people
 from .signing import signing_key
 from .transports import connect, transport_module
 
@@ -68,9 +68,8 @@ def send_issue(
     refused = [] if local else errors_in(findings, request.allow)
     if refused:
         rules = " ".join(f"--allow {rule}" for rule in dict.fromkeys(finding.rule for finding in refused))
-        raise CheckFailed(
-            f"issue {issue.number} is not sent: {len(refused)} mistakes in it", hint=f"mend them, or {rules}"
-        )
+        mistakes = "a mistake" if len(refused) == 1 else f"{len(refused)} mistakes"
+        raise CheckFailed(f"issue {issue.number} is not sent: {mistakes} in it", hint=f"mend that, or {rules}")
     ledger = open_ledger(config.ledger, dry_run=request.dry_run)
     with contextlib.closing(ledger), ledger.hold(issue.number):
         run = _Run(project, config, report, issue, edition, ledger, sending, chosen, request)
@@ -100,10 +99,9 @@ class _Run:
         audience = ledger.stage(
             sending, read_lists(contacts, self.issue.audience), self.edition.fields, self.edition.mistakes
         )
-        if not audience.people:
-            lists = ", ".join(f"contacts/{name}.csv" for name in self.issue.audience)
-            raise InputError(f"the audience is empty: nobody stands in {lists}")
         report.audience(audience)
+        if planned is None:
+            self._refuse_empty(audience)
         tally = ledger.tally(sending)
         left = tally.waiting + tally.deferred
         self._refuse_another_edition(planned, left)
@@ -120,8 +118,22 @@ class _Run:
             report.document(report.tally(sending, ledger.tally(sending), ledger.planned(sending)))
             report.say("\nA dry run: nothing was written or sent.")
             return 0
-        self._ask(left + joining)
+        self._ask(self._total(left + joining))
         return self._deliver(fresh=planned is None, plans=plans, total=left + joining)
+
+    def _total(self, people: int) -> int:
+        return min(people, self.request.limit or people)
+
+    @property
+    def _lists(self) -> str:
+        return ", ".join(f"contacts/{name}.csv" for name in self.issue.audience)
+
+    def _refuse_empty(self, audience: Audience) -> None:
+        if not audience.joined:
+            who = f"none of the {audience.people} in" if audience.people else "nobody stands in"
+            why = " can be mailed: invalid or suppressed" if audience.people else ""
+            hint = f"add people to {self._lists.split(', ')[0]}, or name another list: audience: […]"
+            raise InputError(f"the audience is empty: {who} {self._lists}{why}", hint=hint)
 
     def _earlier_plan(self) -> Planned | None:
         """What was planned before; a rehearsal of another edition, or whose files are gone, starts afresh."""
@@ -154,7 +166,7 @@ class _Run:
             else "(the words are the same: the template, a picture or a header differs)"
         )
         raise EditionChanged(
-            f"issue {self.issue.number} is half sent, and has changed since; {left} people are left\n{said}",
+            f"issue {self.issue.number} is half sent, and has changed since; {people(left)} left\n{said}",
             hint=f"undo the change (git diff {self.issue.file}), send the rest, and correct it in the next issue",
         )
 
@@ -167,33 +179,38 @@ class _Run:
             problems += [Problem(file, int(line), f"{contact.address} {mistake}") for mistake in mistakes]
         more = len(audience.mistakes) - 20
         if more > 0:
-            problems.append(Problem("", None, f"… and {more} more people"))
+            problems.append(Problem("", None, f"… and {people(more)} more"))
         hint = 'give the field a fallback, {{ contact.first_name | default("reader") }}, or complete the list'
         problems[-1] = replace(problems[-1], hint=hint)
         raise InputError(problems)
 
     def _everyone_has_it(self, tally: Tally, audience: Audience, planned: Planned) -> int:
         report, issue = self.report, self.issue.number
-        done = "The rehearsal is complete" if self.sending.rehearsal else "Everyone has it"
+        if self.sending.rehearsal:
+            done = "The rehearsal is complete"
+        else:
+            done = "Nobody is left" if tally.refused or tally.unknown else "Everyone has it"
         report.say(f"{done}: {report.counts(tally)}. Nothing was sent.")
         if planned.edition != self.edition.sha256:
             report.say(f"{self.issue.file} has changed since; what went out was edition {planned.edition[:12]}.")
         if audience.joined:
-            report.say(f"{audience.joined} people joined the lists since: mailer send --issue {issue} --to-new")
+            report.say(f"{people(audience.joined)} joined the lists since: mailer send --issue {issue} --to-new")
+        self._say_what_next(tally)
         report.document(report.tally(self.sending, tally, planned))
         return 1 if tally.unknown else 0
 
     def _show(self, left: int, joining: int, audience: Audience, tally: Tally) -> None:
-        lists = ", ".join(f"contacts/{name}.csv" for name in self.issue.audience)
         done = f"; {tally.accepted} have it" if tally.accepted else ""
         if self.request.to_new or not tally.planned:
             suppressed = f", {audience.suppressed} suppressed" if audience.suppressed else ""
-            people = f"{left + joining} people ({audience.people} in {lists}{suppressed}{done})"
+            who = f"{people(left + joining)} ({audience.people} in {self._lists}{suppressed}{done})"
         else:
             joined = f", {audience.joined} joined since: --to-new" if audience.joined else ""
-            people = f"{left} people who are left of {tally.planned} planned{done}{joined}"
+            who = f"{people(left)} left of {tally.planned} planned{done}{joined}"
+        if self.request.limit and self.request.limit < left + joining:
+            who += f"; {self.request.limit} of them now"
         size = len(Message(self.edition, self.edition.neutral_reader, _now(), "0" * 32, "0" * 32).as_bytes())
-        self.report.plan(self.edition, people, self._banner(), left + joining, size)
+        self.report.plan(self.edition, who, self._banner(), self._total(left + joining), size)
 
     def _ask(self, count: int) -> None:
         """A live sending is confirmed by typing the issue's number."""
@@ -206,7 +223,7 @@ class _Run:
                 hint=f"mailer send --issue {number} --yes",
             )
         print(
-            f"\nSend it to {count} people? Type the issue's number ({number}): ",
+            f"\nSend it to {people(count)}? Type the issue's number ({number}): ",
             end="",
             file=sys.stderr,
             flush=True,
@@ -230,7 +247,7 @@ class _Run:
         with contextlib.closing(transport), _interruptible() as interrupted:
             if plans:
                 ledger.plan(sending, self._plan(), _now())
-            with self.report.progress(total) as settled:
+            with self.report.progress(self._total(total)) as settled:
                 try:
                     deliver(
                         ledger, sending, transport, addressed,
@@ -242,11 +259,9 @@ class _Run:
 
     def _conclude(self, stopped: MailerError | None, *, interrupted: bool) -> int:
         """Say what became of it. When several codes apply: 130 > 69 > 75 > 1."""
-        report, tally, number = self.report, self.ledger.tally(self.sending), self.issue.number
+        report, tally = self.report, self.ledger.tally(self.sending)
         left = tally.waiting + tally.deferred
-        report.say(
-            f"\n{report.counts(tally)[0].upper()}{report.counts(tally)[1:]}{'.' if left else '; nobody is left.'}"
-        )
+        report.say(f"\n{report.counts(tally)}{'.' if left else '; nobody is left.'}")
         if stopped:
             report.error(stopped)
         else:
@@ -254,18 +269,28 @@ class _Run:
         if left:
             due = self.ledger.next_due(self.sending)
             when = f" after {due.astimezone():%H:%M}" if due and due > _now() else ""
-            report.say(f"{left} people are left: run the same command again{when}.")
-        elif self.sending.rehearsal:
-            report.say(f"Look at them: {self._banner().split(' ')[2]}/  (any mail program opens an .eml)")
-            report.say(f"Next: mailer test --issue {number} --to you@…, then [transports.live] in mailer.toml and\n"
-                       f"      mailer send --issue {number} --transport live")  # fmt: skip
-        if tally.refused or tally.unknown:
-            report.say(f"Who, and why: mailer status --issue {number} --failed")
+            report.say(f"{people(left)} left: run the same command again{when}.")
+        self._say_what_next(tally)
         if interrupted:
             return 130
         if stopped:
             return stopped.code
         return 75 if left else 1 if tally.refused or tally.unknown else 0
+
+    def _say_what_next(self, tally: Tally) -> None:
+        report, number = self.report, self.issue.number
+        if tally.refused or tally.unknown:
+            report.say(f"Who, and why: mailer status --issue {number} --failed")
+        if not self.sending.rehearsal or tally.waiting or tally.deferred:
+            return
+        folder = transport_module(self.chosen.use).where(self.chosen.options, number)
+        report.say(f"Look at them: {folder}/  (any mail program opens an .eml)")
+        ways = [name for name, way in self.config.transports.items() if not transport_module(way.use).LOCAL]
+        if not ways:
+            report.say("Next: name a mail server in mailer.toml, as [transports.live], then")
+        out = "" if "default" in ways else f" --transport {ways[0] if ways else 'live'}"
+        report.say(f"{'Next:' if ways else '     '} mailer test --issue {number} --to you@…{out}")
+        report.say(f"      mailer send --issue {number}{out}")
 
 
 @contextlib.contextmanager
@@ -277,7 +302,7 @@ def _interruptible() -> Iterator[Callable[[], bool]]:
         if asked.is_set():
             raise KeyboardInterrupt
         asked.set()
-        print("\nfinishing what is on the wire …", file=sys.stderr, flush=True)
+        print("\nfinishing the message on the wire; once more aborts at once", file=sys.stderr, flush=True)
 
     before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

@@ -29,20 +29,17 @@ def send_test(
     transport: str | None,
 ) -> int:
     """Send to one address. Returns the exit code."""
-    try:
-        recipient = canonical_address(to)
-        model = canonical_address(as_) if as_ else None
-    except ValueError as error:
-        raise InputError(f"{to if as_ is None else f'{to} or {as_}'}: {error}", hint="--to me@example.org") from None
+    recipient = _canonical("--to", to)
     contact = edition.neutral_reader
-    if model:
-        lists = read_lists(project / "contacts", issue.audience)
-        found = next((c for c in lists if c.address == model and not c.invalid), None)
+    if as_:
+        model, lists = _canonical("--as", as_), read_lists(project / "contacts", issue.audience)
+        found = next((each for each in lists if each.address == model and not each.invalid), None)
         if found is None:
             raise InputError(f"{model} stands in no list of this issue ({', '.join(issue.audience)})")
         contact = found
         if mistakes := edition.mistakes(contact):
-            raise InputError([Problem(contact.source, None, f"{contact.address} {mistake}") for mistake in mistakes])
+            file, _, line = contact.source.rpartition(":")
+            raise InputError([Problem(file, int(line), f"{contact.address} {mistake}") for mistake in mistakes])
     contact = Contact(recipient, {"email": contact.address, **contact.fields})
     chosen = config.transport(transport)
     key, now = signing_key(project, config.secret_env, os.environ), datetime.now(UTC)
@@ -58,3 +55,10 @@ def send_test(
     report.document({"issue": issue.number, "to": recipient, "verdict": outcome.verdict, "reply": outcome.reply,
                      "message_id": message.message_id})  # fmt: skip
     return {Verdict.ACCEPTED: 0, Verdict.DEFERRED: 75}.get(outcome.verdict, 1)
+
+
+def _canonical(option: str, written: str) -> str:
+    try:
+        return canonical_address(written)
+    except ValueError as error:
+        raise InputError(f"{option} {written}: {error}", hint=f"{option} me@example.org") from None

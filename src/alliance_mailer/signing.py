@@ -20,7 +20,7 @@ def signing_key(project: Path, secret_env: str, environ: Mapping[str, str]) -> b
             found = "is shorter than 16 characters" if secret else "is not set"
             hint = f"export {secret_env}=…  (the same on every machine; for example from: openssl rand -hex 32)"
             raise ConfigError(f"the environment variable {secret_env} {found}", hint=hint)
-        return secret.encode()
+        return secret.encode("utf-8", "surrogateescape")
     path = project / ".mailer" / "key"
     try:
         path.parent.mkdir(exist_ok=True)
@@ -35,7 +35,7 @@ def signing_key(project: Path, secret_env: str, environ: Mapping[str, str]) -> b
             with contextlib.suppress(FileExistsError):
                 os.link(draft, path)
             draft.unlink()
-        key = path.read_text().strip()
+        key = path.read_bytes().strip()
     except OSError as error:
         raise TryLater(f".mailer/key cannot be made or read: {error.strerror}") from None
     if len(key) < 16:
@@ -43,4 +43,4 @@ def signing_key(project: Path, secret_env: str, environ: Mapping[str, str]) -> b
             ".mailer/key is empty or cut short",
             hint="restore it from a backup: old unsubscribe links need it",
         )
-    return key.encode()
+    return key

@@ -13,6 +13,8 @@ from enum import StrEnum
 from html.parser import HTMLParser
 from urllib.parse import quote
 
+MARKER = re.compile("MF[0-9a-f]{8}x[0-9]+x")  # any issue's; for who must only know that there is one
+
 
 @dataclass(frozen=True, slots=True)
 class Field:
@@ -123,9 +125,13 @@ class Markers:
 
     def _whole(self, segments: Segments) -> Segments:
         # A filter such as `upper` in a template changes the marker; better an error than a wrong mail.
-        if any(self._nonce in literal.lower() for literal in segments.literals):
+        if any(f"mf{self._nonce}" in literal.lower() for literal in segments.literals):
             raise MarkerError('a merge field was changed on its way; only `| default("…")` may follow a field')
         return segments
+
+    def shown(self, text: str) -> str:
+        """Text with its markers as an author wrote them, for messages."""
+        return self._pattern.sub(lambda mark: f"{{{{ contact.{self._fields[int(mark[1])].name} }}}}", text)
 
 
 def safe_url(value: str) -> str:
@@ -135,7 +141,20 @@ def safe_url(value: str) -> str:
     return quote(value, safe=":/?#[]@!$&'()*+,;=%-._~")
 
 
-_URL_ATTRIBUTES = {"href", "src", "action", "background", "poster", "cite", "longdesc", "formaction"}
+_URL_ATTRIBUTES = {
+    "href",
+    "src",
+    "action",
+    "background",
+    "poster",
+    "cite",
+    "longdesc",
+    "formaction",
+    "data",
+    "xlink:href",
+}
+_UNSAFE_ATTRIBUTES = {"style", "srcdoc", "srcset"}  # CSS, HTML, several URLs
+_QUOTED = re.compile(r"""=\s*("[^"]*"|'[^']*')""")
 
 
 class _Places(HTMLParser):
@@ -148,27 +167,27 @@ class _Places(HTMLParser):
         self.found: list[tuple[str, Place]] = []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if self._pattern.search(_QUOTED.sub("", self.get_starttag_text() or "")):
+            raise MarkerError("a merge field in a tag stands outside of quotes, where no value can be written safely")
         for name, value in attrs:
             for mark in self._pattern.finditer(value or ""):
                 self.found.append((mark[1], self._attribute(name, value or "", mark)))
         self._raw = tag if tag in ("script", "style") else ""
 
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.handle_starttag(tag, attrs)
-        self._raw = ""
+    handle_startendtag = handle_starttag  # in HTML, <style/> opens a style like <style>
 
     def handle_endtag(self, _tag: str) -> None:
         self._raw = ""
 
     def _attribute(self, name: str, value: str, mark: re.Match[str]) -> Place:
-        if name == "style" or name.startswith("on"):
+        if name in _UNSAFE_ATTRIBUTES or name.startswith("on"):
             raise MarkerError(f"a merge field stands in a {name} attribute, where no value can be written safely")
         if name not in _URL_ATTRIBUTES:
             return Place.ATTRIBUTE
         if mark[0] == value.strip():
             return Place.URL
         # The value must not choose the scheme; percent-encoded, it cannot leave the part where it stands.
-        if re.match(r"(?i)\s*(https?://|mailto:)", value[: mark.start()]):
+        if re.match(r"(?i)\s*(https?://|mailto:)", value):
             return Place.URL_PART
         raise MarkerError("a merge field in a link must be the whole link, or follow https:// or mailto:")
 
@@ -179,6 +198,8 @@ class _Places(HTMLParser):
             self.found.append((mark[1], Place.TEXT))
 
     def handle_comment(self, data: str) -> None:
+        if not data.startswith("[if"):
+            return
         # Outlook's conditional comments hold HTML of their own.
         inner = _Places(self._pattern)
         inner.feed(data)

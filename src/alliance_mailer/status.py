@@ -4,17 +4,21 @@ import contextlib
 from pathlib import Path
 
 from .config import Config
-from .errors import InputError
+from .errors import InputError, UsageError
 from .issue import issue_numbers
 from .ledger import Sending, Tally
 from .ledger.sqlite import open_ledger
 from .report import Report
 
+_FAILED = ("refused", "deferred", "unknown")
+
 
 def show_status(
     config: Config, report: Report, project: Path, number: str | None, *, failed: bool, as_csv: bool
 ) -> None:
-    """Print the counts of one issue or of all; `failed`: the persons who have not got it."""
+    """Print the counts of one issue or of all; `failed`: who was refused, or may not have got it."""
+    if as_csv and report.as_json:
+        raise UsageError("--csv and --json both want the whole of stdout", hint="leave one of them out")
     ledger = open_ledger(config.ledger, dry_run=not config.ledger.exists())
     with contextlib.closing(ledger):
         known = ledger.sendings()
@@ -31,10 +35,13 @@ def show_status(
             if not as_csv:
                 kind = "rehearsal" if sending.rehearsal else "sending"
                 report.say(f"{sending.issue} {kind}: {tally.planned} planned = {report.counts(tally)}")
-                report.say(f"  {planned.transport}, edition {planned.edition[:12]}" if planned else "")
-            if failed:
-                report.deliveries(ledger.deliveries(sending, ("refused", "deferred", "unknown")), as_csv=as_csv)
-        if not chosen:
+                if planned:
+                    report.say(f"  {planned.transport}, edition {planned.edition[:12]}")
+            if failed and not as_csv:
+                report.people(ledger.deliveries(sending, _FAILED))
+        if as_csv:
+            report.table((sending, row) for sending in chosen for row in ledger.deliveries(sending, _FAILED))
+        elif not chosen:
             what = f"issue {number}" if number else "anything"
             report.say(f"Nobody was planned for {what} yet. Next: mailer send --issue {number or 'N'}")
         if number is None:

@@ -12,9 +12,11 @@ import jinja2
 import jinja2.ext
 import jinja2.filters
 import jinja2.sandbox
+import jinja2.tests
 
 from .disk import read_text
 from .errors import InputError, Problem
+from .responsive import AT_IMPORT
 from .slots import Field, Markers
 
 
@@ -29,15 +31,17 @@ class MergeField:
 
     __html__ = __str__
 
-    def or_else(self, fallback: str) -> "MergeField":
-        """The same field with a fallback."""
-        return MergeField(self._markers, Field(self._field.name, fallback))
+    def or_else(self, fallback: Any) -> "MergeField":
+        """The same field with a fallback, which is the same for everybody."""
+        if isinstance(fallback, MergeField) or self._markers.split(str(fallback)).gaps:
+            raise jinja2.TemplateRuntimeError(f"the fallback of contact.{self._field.name} is itself a field")
+        return MergeField(self._markers, Field(self._field.name, str(fallback)))
 
     def _refuse(self, *_: object) -> NoReturn:
         message = f"contact.{self._field.name} has no value yet: an issue is compiled once, for everybody"
         raise jinja2.TemplateRuntimeError(message)
 
-    __bool__ = __len__ = __iter__ = __eq__ = __lt__ = __gt__ = __contains__ = _refuse
+    __bool__ = __len__ = __iter__ = __eq__ = __lt__ = __gt__ = __contains__ = __int__ = __float__ = _refuse
     __hash__ = None  # type: ignore[assignment]
 
 
@@ -55,13 +59,18 @@ class ContactFields:
 
 def _default(value: Any, fallback: Any = "", boolean: bool = False) -> Any:
     if isinstance(value, MergeField):
-        return value.or_else(str(fallback))
+        return value.or_else(fallback)
     return jinja2.filters.do_default(value, fallback, boolean)
+
+
+def _defined(value: Any) -> bool:
+    # True for every field, of a person who has it or not: `{% if contact.x is defined %}` would mislead.
+    return bool(value) if isinstance(value, MergeField) else jinja2.tests.test_defined(value)
 
 
 # The folder ------------------------------------------------------------------------------------------------------
 
-_MARK = re.compile("\ue000([0-9]+):([0-9]+)\ue001")
+_MARK = re.compile("\ue000([0-9]+):([0-9]+)\ue001(?!\ue000)")  # of several on one spot, the innermost
 
 
 class _LineMarks(jinja2.ext.Extension):
@@ -69,12 +78,11 @@ class _LineMarks(jinja2.ext.Extension):
 
     def filter_stream(self, stream: Any) -> Any:
         files: list[str] = self.environment.mailer_files  # type: ignore[attr-defined]
-        name = stream.name or "?"
-        if name not in files:
-            files.append(name)
+        if stream.name not in files:
+            files.append(stream.name)
         for token in stream:
             lines = enumerate(token.value.split("\n"), token.lineno) if token.type == "data" else ()
-            marked = "\n".join(f"\ue000{files.index(name)}:{n}\ue001{line}" for n, line in lines)
+            marked = "\n".join(f"\ue000{files.index(stream.name)}:{n}\ue001{line}" for n, line in lines)
             yield jinja2.lexer.Token(token.lineno, token.type, marked or token.value)
 
 
@@ -84,43 +92,54 @@ class Theme:
     def __init__(self, folder: Path, name: str, markers: Markers) -> None:
         self._folder, self._name = folder, name
         self._env = jinja2.sandbox.SandboxedEnvironment(
-            loader=jinja2.FileSystemLoader(folder),
+            loader=jinja2.FunctionLoader(self._load),
             autoescape=lambda template: template is None or not template.endswith(".txt.j2"),
             undefined=jinja2.StrictUndefined,
-            extensions=[_LineMarks],
             keep_trailing_newline=True,
         )
-        self._env.mailer_files = []  # type: ignore[attr-defined]
         self._env.filters["default"] = self._env.filters["d"] = _default
+        self._env.tests["defined"] = _defined
+        self._marking = self._env.overlay(extensions=[_LineMarks])
+        self._marking.mailer_files = []  # type: ignore[attr-defined]
 
-    def render(self, name: str, context: Mapping[str, Any]) -> tuple[str, list[tuple[str, int]]]:
-        """The text, and for each of its lines the template's file and line. Raises InputError."""
+    def _load(self, name: str) -> tuple[str, str, None] | None:
+        path = self._folder / name
+        if not path.resolve().is_relative_to(self._folder.resolve()) or not path.is_file():
+            return None
+        return read_text(path, f"{self._name}/{name}"), str(path), None
+
+    def render(self, name: str, context: Mapping[str, Any]) -> str:
+        """The text. Raises InputError with the template's file and line."""
+        return self._render(self._env, name, context)
+
+    def origin(self, name: str, context: Mapping[str, Any], line: int) -> tuple[str, int]:
+        """The template's file and line that a line of the text comes from.
+
+        The text is rendered again, with marks in it: in the first rendering, a filter over it would have met them.
+        """
+        marked = self._render(self._marking, name, context)
+        files = self._marking.mailer_files  # type: ignore[attr-defined]
+        place = (name, 1)
+        for number, text in enumerate(marked.split("\n"), 1):
+            marks = [(files[int(file)], int(at)) for file, at in _MARK.findall(text)]
+            place = marks[0] if marks else place
+            if number == line:
+                break
+            place = marks[-1] if marks else place
+        return f"{self._name}/{place[0]}", place[1]
+
+    def _render(self, env: jinja2.Environment, name: str, context: Mapping[str, Any]) -> str:
         try:
-            marked = self._env.get_template(name).render(context)
+            return env.get_template(name).render(context)
+        except InputError:
+            raise
         except jinja2.TemplateSyntaxError as error:
             raise self._error(error.name or name, error.lineno, error.message or "syntax error") from None
         except jinja2.TemplateNotFound as error:
-            raise self._error(
-                *self._raised_in(error, name), f"there is no {error.name!r} in the template's folder"
-            ) from None
-        except InputError:
-            raise
+            message = f"there is no {error.name!r} in the template's folder"
+            raise self._error(*self._raised_in(error, name), message) from None
         except Exception as error:  # noqa: BLE001 (a template may raise anything; the line is what helps)
             raise self._error(*self._raised_in(error, name), str(error) or type(error).__name__) from None
-        lines: list[tuple[str, int]] = []
-        here = (f"{self._name}/{name}", 1)
-        files = self._env.mailer_files  # type: ignore[attr-defined]
-        for line in marked.split("\n"):
-            marks = _MARK.findall(line)
-            starts_here = _MARK.match(line)
-            first = marks[0] if marks else None
-            if first:
-                place = (f"{self._name}/{files[int(first[0])]}", int(first[1]))
-                here = place if starts_here or not lines else here
-            lines.append(here)
-            if marks:
-                here = (f"{self._name}/{files[int(marks[-1][0])]}", int(marks[-1][1]))
-        return _MARK.sub("", marked), lines
 
     def css(self, name: str) -> str:
         """A style sheet of the folder, empty where there is none. Raises InputError for what would fetch something."""
@@ -128,10 +147,9 @@ class Theme:
         if not path.is_file():
             return ""
         css = read_text(path, f"{self._name}/{name}")
-        for number, line in enumerate(css.split("\n"), 1):
-            # cssutils would fetch it, even file:// and in spite of allow_network=False; mail clients would too.
-            if re.search(r"@import|</", line, re.IGNORECASE):
-                raise self._error(name, number, "@import and </ have no place in a message's style sheet")
+        if match := re.search(f"{AT_IMPORT}|</", css):
+            line = css.count("\n", 0, match.start()) + 1
+            raise self._error(name, line, "@import and </ have no place in a message's style sheet")
         return css
 
     def _raised_in(self, error: Exception, name: str) -> tuple[str, int]:

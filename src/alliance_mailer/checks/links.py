@@ -4,29 +4,31 @@ import re
 from collections.abc import Iterator
 
 from ..issue import Issue
+from ..slots import MARKER
 from . import Finding
 
 _KNOWN = ("https", "http", "mailto", "tel")
+_LEADS = re.compile(rf"(?i)https?://(?=[^/?#]*(\.|{MARKER.pattern}))[^/?#.]|(mailto|tel):[^/?]")
 
 
 def check(issue: Issue) -> Iterator[Finding]:
     """L001: a link has an address that a reader's mail program can open."""
     for link in issue.links:
-        message = _mistake(link.href)
-        if message:
+        mistake = _mistake(link.href)
+        if mistake:
             fix = "write the address: [words](https://…)"
-            yield Finding("L001", "error", issue.file, link.line, f"the link “{link.text}” {message}", fix)
+            message = issue.markers().shown(f"the link “{link.text}” {mistake}")
+            yield Finding("L001", "error", issue.file, link.line, message, fix)
 
 
 def _mistake(href: str) -> str:
-    if href in ("", "#"):
-        return "is empty" if not href else "leads nowhere (#)"
+    if not href:
+        return "is empty"
     scheme = re.match(r"([A-Za-z][A-Za-z0-9+.-]*):", href)
-    if scheme is None:
-        # An anchor within the message, or a marker in whose place a person's own link will stand.
-        return (
-            ""
-            if href.startswith("#") or re.match(r"MF[0-9a-f]{8}x", href)
-            else f"is relative ({href}); a mail has no base"
-        )
-    return "" if scheme[1].lower() in _KNOWN else f"has the scheme {scheme[1]}:, which mail programs do not open"
+    if scheme and scheme[1].lower() not in _KNOWN:
+        return f"has the scheme {scheme[1]}:, which mail programs do not open"
+    if href == "#" or (scheme and not _LEADS.match(href)):
+        return f"leads nowhere ({href})"
+    if not scheme and not href.startswith("#") and not MARKER.match(href):  # an anchor, or a person's own link
+        return f"is relative ({href}); a mail has no base"
+    return ""

@@ -3,11 +3,14 @@
 import contextlib
 import fcntl
 import json
+import math
 import re
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from ..contact import Contact, Suppression
 from ..errors import ConfigError, TryLater
@@ -24,6 +27,7 @@ _SQL = dict(
 
 RETRY = (60, 300, 1800)  # seconds after the first, second and every further deferral
 
+_APPLICATION = 0x6D61696C  # "mail"
 _VERSION = 1
 
 
@@ -34,41 +38,73 @@ def open_ledger(path: Path, *, dry_run: bool = False) -> "SqliteLedger":
     cannot be trusted; TryLater where it cannot be opened.
     """
     try:
-        if dry_run:
-            db = sqlite3.connect("", isolation_level=None)
-            if path.exists():
-                with contextlib.closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as original:
-                    original.backup(db)
-        else:
+        if not dry_run:
             path.parent.mkdir(parents=True, exist_ok=True)
-            _refuse_network(path.parent)
-            db = sqlite3.connect(path, isolation_level=None, timeout=30)
-        # NORMAL in WAL mode: a commit survives kill -9, the last ones not a power cut; 67 µs a message, FULL 485.
-        db.executescript("pragma journal_mode = wal; pragma synchronous = normal; pragma temp_store = file;")
-        version = db.execute("pragma user_version").fetchone()[0]
-        if version == 0:
-            db.executescript(f"begin immediate;\n{_SQL['schema']}\ncommit;")
-        elif version != _VERSION:
-            raise ConfigError(f"{path} is a ledger of version {version}; this program knows version {_VERSION}")
-    except sqlite3.DatabaseError as error:
-        if isinstance(error, sqlite3.OperationalError):
-            raise TryLater(f"the ledger {path} cannot be opened: {error}") from None
-        raise ConfigError(f"{path} is no ledger: {error}", hint="restore it from a backup; do not delete it") from None
+            _refuse_network(path.parent.resolve())
+        with _translated(str(path)), contextlib.ExitStack() as on_error:
+            db = _copy(path) if dry_run else sqlite3.connect(path, isolation_level=None, timeout=30)
+            on_error.callback(db.close)
+            _prepare(db, path)
+            on_error.pop_all()
     except OSError as error:
         raise TryLater(f"the ledger {path} cannot be opened: {error.strerror}") from None
     return SqliteLedger(db, None if dry_run else path)
 
 
+def _prepare(db: sqlite3.Connection, path: Path) -> None:
+    application, version, tables = db.execute(_SQL["identity"]).fetchone()
+    if tables and application != _APPLICATION:
+        raise ConfigError(f"{path} is no ledger, but a database of another program", hint="[ledger] url names another")
+    if tables and version != _VERSION:
+        hint = "use the version of mailer that wrote it, or a later one"
+        raise ConfigError(f"{path} is a ledger of version {version}; this program knows {_VERSION}", hint=hint)
+    # NORMAL in WAL mode: a commit survives kill -9, the last ones not a power cut; 67 µs a message, FULL 485.
+    db.executescript("pragma journal_mode = wal; pragma synchronous = normal; pragma temp_store = file;")
+    if not tables:
+        # Two first runs at once both come here: the second waits, and finds everything there.
+        db.executescript(f"begin immediate;\n{_SQL['schema']}\ncommit;")
+
+
+def _copy(path: Path) -> sqlite3.Connection:
+    db = sqlite3.connect("", isolation_level=None)
+    if path.exists():
+        # Even a read-only connection leaves a -wal and a -shm file behind, unless it may trust that nobody writes:
+        # where no -wal lies, nobody does.
+        mode = "mode=ro" if path.with_name(f"{path.name}-wal").exists() else "immutable=1"
+        with contextlib.closing(sqlite3.connect(f"{path.absolute().as_uri()}?{mode}", uri=True)) as original:
+            original.backup(db)
+    return db
+
+
+@contextlib.contextmanager
+def _translated(name: str) -> Iterator[None]:
+    """What SQLite raises, in our words."""
+    try:
+        yield
+    except sqlite3.OperationalError as error:  # disk full, locked for 30 seconds, no permission
+        hint = "nothing is lost; run the same command again"
+        raise TryLater(f"the ledger {name} cannot be used: {error}", hint=hint) from None
+    except sqlite3.DatabaseError as error:
+        if type(error) is not sqlite3.DatabaseError:  # a mistake of ours
+            raise
+        raise ConfigError(f"{name} is no ledger: {error}", hint="restore it from a backup; do not delete it") from None
+
+
 def _refuse_network(folder: Path) -> None:
     """SQLite's documentation warns of locks on network file systems; two runs at once would send twice."""
-    with contextlib.suppress(OSError):
-        mounts = [line.split() for line in Path("/proc/self/mounts").read_text().splitlines()]
-        folder = folder.resolve()
-        inside = [m for m in mounts if folder.is_relative_to(m[1].replace("\\040", " "))]
-        kind = max(inside, key=lambda m: len(m[1]))[2] if inside else ""
+    with contextlib.suppress(OSError):  # no /proc: not Linux
+        kind = file_system(folder, Path("/proc/self/mounts").read_text())
         if kind.startswith(("nfs", "cifs", "smb", "afs", "ceph", "glusterfs", "fuse.sshfs", "ncpfs")):
             message = f"{folder} lies on a network file system ({kind}), where SQLite cannot keep two runs apart"
             raise ConfigError(message, hint="keep the publication on a local disk")
+
+
+def file_system(folder: Path, mounts: str) -> str:
+    """The type of the file system that a folder lies on, by the table of /proc/self/mounts."""
+    rows = [line.split() for line in mounts.splitlines()]
+    inside = [row for row in rows if folder.is_relative_to(row[1].replace("\\040", " "))]
+    # The innermost, and of several at one place the last, which hides the others.
+    return max(reversed(inside), key=lambda row: len(row[1]))[2] if inside else ""
 
 
 class SqliteLedger:
@@ -76,20 +112,23 @@ class SqliteLedger:
 
     def __init__(self, db: sqlite3.Connection, path: Path | None) -> None:
         self._db, self._path = db, path
+        self._name = str(path or "copy")
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[None]:
-        try:
+        with _translated(self._name):
             self._db.execute("begin immediate")
             try:
                 yield
+                self._db.execute("commit")
             except BaseException:
-                self._db.execute("rollback")
+                if self._db.in_transaction:  # a full disk has rolled back already
+                    self._db.execute("rollback")
                 raise
-            self._db.execute("commit")
-        except sqlite3.OperationalError as error:  # disk full, locked for 30 seconds
-            hint = "nothing is lost; run the same command again"
-            raise TryLater(f"the ledger cannot be written: {error}", hint=hint) from None
+
+    def _rows(self, query: str, values: Iterable[object] = ()) -> list[tuple[Any, ...]]:
+        with _translated(self._name):
+            return self._db.execute(_SQL[query], tuple(values)).fetchall()
 
     @contextlib.contextmanager
     def hold(self, issue: str) -> Iterator[None]:
@@ -97,11 +136,15 @@ class SqliteLedger:
         if self._path is None:
             yield
             return
-        with (self._path.parent / f"{issue}.lock").open("w") as lock:
+        path = self._path.with_name(f"{issue}.lock")
+        with contextlib.ExitStack() as stack:
             try:
+                lock = stack.enter_context(path.open("w"))
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
+            except BlockingIOError:
                 raise TryLater(f"another run holds issue {issue}", hint=f"mailer status --issue {issue}") from None
+            except OSError as error:
+                raise TryLater(f"{path} cannot be locked: {error.strerror}") from None
             yield
 
     def suppress(self, suppressions: Iterable[Suppression]) -> None:
@@ -115,58 +158,50 @@ class SqliteLedger:
     ) -> Audience:
         """See the protocol. On disk, not in memory: a million rows stay flat."""
         audience, kept = Audience(), {"name", *fields}
-        self._db.execute(_SQL["stage"])
-        self._db.execute("delete from temp.roster")
-        self._db.execute("begin")  # of the temporary file alone
-        try:
-            for contact in contacts:
-                row = (contact.address, _written(contact, kept), contact.source, contact.invalid)
-                if self._db.execute(_SQL["stage_contact"], row).rowcount == 0:
-                    winner = self._db.execute(_SQL["staged_source"], (contact.address,)).fetchone()[0]
-                    audience.duplicates.append((contact, winner))
-                elif contact.invalid:
-                    audience.invalid.append(contact)
-                elif found := mistakes(contact):
-                    audience.mistakes.append((contact, found))
-        finally:
-            self._db.execute("commit")
-        counts = self._db.execute(_SQL["staged_counts"], (sending.issue, sending.rehearsal)).fetchone()
-        audience.people, audience.joined, audience.suppressed = counts
-        audience.mistakes = [(c, found) for c, found in audience.mistakes if not self._is_suppressed(c.address)]
+        which = {"issue": sending.issue, "rehearsal": sending.rehearsal}
+        with _translated(self._name):
+            self._db.execute(_SQL["stage"])
+            self._db.execute("delete from temp.roster")
+            self._db.execute("begin")  # of the temporary file alone
+            try:
+                for contact in contacts:
+                    row = (contact.address, _written(contact, kept), contact.source, contact.invalid)
+                    if self._db.execute(_SQL["stage_contact"], row).rowcount == 0:
+                        winner = self._db.execute(_SQL["staged_source"], (contact.address,)).fetchone()[0]
+                        audience.duplicates.append((contact, winner))
+                    elif contact.invalid:
+                        audience.invalid.append(contact)
+                    elif found := mistakes(contact):
+                        audience.mistakes.append((contact, found))
+            finally:
+                self._db.execute("commit")
+            counts = self._db.execute(_SQL["staged_counts"], which).fetchone()
+            audience.people, audience.joined, audience.suppressed = counts
+            audience.mistakes = [
+                (contact, found)
+                for contact, found in audience.mistakes
+                if self._db.execute(_SQL["joins"], {**which, "address": contact.address}).fetchone()[0]
+            ]
         return audience
-
-    def _is_suppressed(self, address: str) -> bool:
-        return self._db.execute("select 1 from suppression where address = ?", (address,)).fetchone() is not None
 
     def plan(self, sending: Sending, planned: Planned, now: datetime) -> int:
         """See the protocol."""
         with self._transaction():
-            row = (
-                sending.issue,
-                sending.rehearsal,
-                planned.edition,
-                planned.transport,
-                planned.subject,
-                planned.text,
-            )
-            edition = self._db.execute(_SQL["plan_edition"], row).fetchone()[0]
-            values = {
-                "issue": sending.issue,
-                "rehearsal": sending.rehearsal,
-                "edition": edition,
-                "now": int(now.timestamp()),
-            }
+            which = {"issue": sending.issue, "rehearsal": sending.rehearsal}
+            edition = self._db.execute(_SQL["plan_edition"], {**which, **asdict(planned)}).fetchone()[0]
+            values = {**which, "edition": edition, "now": int(now.timestamp())}
             return self._db.execute(_SQL["plan"], values).rowcount
 
     def planned(self, sending: Sending) -> Planned | None:
         """See the protocol."""
-        row = self._db.execute(_SQL["planned"], (sending.issue, sending.rehearsal)).fetchone()
-        return Planned(*row) if row else None
+        rows = self._rows("planned", (sending.issue, sending.rehearsal))
+        return Planned(*rows[0]) if rows else None
 
     def forget_rehearsal(self, issue: str) -> None:
         """See the protocol."""
         with self._transaction():
             self._db.execute(_SQL["forget_rehearsal"], (issue,))
+            self._db.execute(_SQL["forget_rehearsed_editions"], (issue,))
 
     def recover(self, sending: Sending, *, repeat: bool) -> int:
         """See the protocol."""
@@ -197,7 +232,7 @@ class SqliteLedger:
         rows = []
         for delivery, outcome in results:
             wait = outcome.retry_after or RETRY[min(delivery.attempts, len(RETRY)) - 1]
-            due = at + int(wait) if outcome.verdict is Verdict.DEFERRED else 0
+            due = at + math.ceil(wait) if outcome.verdict is Verdict.DEFERRED else 0
             rows.append((outcome.verdict, due, outcome.reply[:1000], outcome.provider_id, at, delivery.id))
         with self._transaction():
             self._db.executemany(_SQL["settle"], rows)
@@ -209,23 +244,24 @@ class SqliteLedger:
 
     def tally(self, sending: Sending) -> Tally:
         """See the protocol. A living run's claims count as waiting."""
-        counts = dict(self._db.execute(_SQL["tally"], (sending.issue, sending.rehearsal)).fetchall())
+        counts = dict(self._rows("tally", (sending.issue, sending.rehearsal)))
         counts["waiting"] = counts.get("waiting", 0) + counts.pop("sending", 0)
         return Tally(**{state: counts.get(state, 0) for state in STATES})
 
     def next_due(self, sending: Sending) -> datetime | None:
         """See the protocol."""
-        due = self._db.execute(_SQL["next_due"], (sending.issue, sending.rehearsal)).fetchone()[0]
-        return datetime.fromtimestamp(due, UTC) if due else None
+        due = self._rows("next_due", (sending.issue, sending.rehearsal))[0][0]
+        return None if due is None else datetime.fromtimestamp(due, UTC)
 
     def sendings(self) -> list[Sending]:
         """See the protocol."""
-        return [Sending(issue, bool(rehearsal)) for issue, rehearsal in self._db.execute(_SQL["sendings"])]
+        return [Sending(issue, bool(rehearsal)) for issue, rehearsal in self._rows("sendings")]
 
     def deliveries(self, sending: Sending, states: Sequence[str]) -> Iterator[Delivery]:
         """See the protocol."""
         values = (sending.issue, sending.rehearsal, json.dumps(states))
-        return map(_delivery, self._db.execute(_SQL["deliveries"], values))
+        with _translated(self._name):
+            yield from map(_delivery, self._db.execute(_SQL["deliveries"], values))
 
     def close(self) -> None:
         """See the protocol."""

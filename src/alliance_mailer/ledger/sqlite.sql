@@ -1,11 +1,16 @@
 -- The SQLite ledger: each query by name.
 
+-- identity --
+select (select application_id from pragma_application_id),
+       (select user_version from pragma_user_version),
+       (select count(*) from sqlite_master);
+
 -- schema --
--- The application's id and version; a later version migrates.
-pragma user_version = 1;
+pragma application_id = 0x6D61696C;
+pragma user_version = 1;                    -- a later version migrates
 
 -- What was planned, one row for each edition that an issue was sent or rehearsed with.
-create table edition (
+create table if not exists edition (
     id          integer primary key,
     issue       text    not null,
     rehearsal   integer not null,           -- 1: stayed on this machine
@@ -16,7 +21,7 @@ create table edition (
     unique (issue, rehearsal, sha256)
 );
 
-create table delivery (
+create table if not exists delivery (
     id          integer primary key,        -- the order of the plan
     issue       text    not null,
     rehearsal   integer not null,
@@ -35,11 +40,11 @@ create table delivery (
 );
 
 -- What is left to do: empty once an issue is out, whatever the number of rows.
-create index delivery_open on delivery (issue, rehearsal, due, id) where state in ('waiting', 'deferred');
-create index delivery_claimed on delivery (issue, rehearsal) where state = 'sending';
+create index if not exists delivery_open on delivery (issue, rehearsal, due, id) where state in ('waiting', 'deferred');
+create index if not exists delivery_claimed on delivery (issue, rehearsal) where state = 'sending';
 
 -- Who must never be mailed. Nothing deletes from here.
-create table suppression (
+create table if not exists suppression (
     address     text primary key,
     reason      text not null,
     since       text not null,
@@ -65,14 +70,19 @@ select count(*),
        count(*) filter (where d.id is null and r.invalid = '' and s.address is null),
        count(*) filter (where d.id is null and s.address is not null)
 from temp.roster r
-left join delivery d on d.issue = ? and d.rehearsal = ? and d.address = r.address
+left join delivery d on d.issue = :issue and d.rehearsal = :rehearsal and d.address = r.address
 left join suppression s on s.address = r.address;
+
+-- joins --
+select not exists (select 1 from suppression where address = :address)
+   and not exists (select 1 from delivery where issue = :issue and rehearsal = :rehearsal and address = :address);
 
 -- suppress --
 insert into suppression (address, reason, since, source) values (?, ?, ?, ?) on conflict do nothing;
 
 -- plan_edition --
-insert into edition (issue, rehearsal, sha256, transport, subject, text) values (?, ?, ?, ?, ?, ?)
+insert into edition (issue, rehearsal, sha256, transport, subject, text)
+values (:issue, :rehearsal, :edition, :transport, :subject, :text)
 on conflict (issue, rehearsal, sha256) do update set transport = excluded.transport
 returning id;
 
@@ -97,6 +107,9 @@ order by d.id desc limit 1;
 -- forget_rehearsal --
 delete from delivery where issue = ? and rehearsal = 1;
 
+-- forget_rehearsed_editions --
+delete from edition where issue = ? and rehearsal = 1;
+
 -- recover --
 update delivery set state = ?, reply = ? where issue = ? and rehearsal = ? and state = 'sending';
 
@@ -117,7 +130,9 @@ returning id, address, fields, source, state, attempts, planned_at, reply;
 update delivery set state = ?, due = ?, reply = ?, provider_id = ?, settled_at = ? where id = ? and state = 'sending';
 
 -- release --
-update delivery set state = 'waiting', attempts = attempts - 1 where id = ? and state = 'sending';
+-- What was settled before has been tried, and was deferred.
+update delivery set state = case when settled_at is null then 'waiting' else 'deferred' end, attempts = attempts - 1
+where id = ? and state = 'sending';
 
 -- tally --
 select state, count(*) from delivery where issue = ? and rehearsal = ? group by state;

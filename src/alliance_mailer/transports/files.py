@@ -5,9 +5,11 @@ A file appears whole or not at all, and writing it again changes nothing.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from urllib.parse import quote
 
+from ..disk import write_atomically
 from ..errors import ConfigError, TryLater
 from ..message import Message, Outcome, Verdict
 
@@ -23,7 +25,12 @@ class Options:
 
 def describe(options: Options, issue: str) -> str:
     """For the line that names the transport."""
-    return f"files → {options.folder}/{issue} (nothing leaves this machine)"
+    return f"files → {where(options, issue)} (nothing leaves this machine)"
+
+
+def where(options: Options, issue: str) -> str:
+    """What to open, to look at them."""
+    return f"{options.folder}/{issue}"
 
 
 def remains(options: Options, project: Path, issue: str) -> bool:
@@ -36,21 +43,29 @@ def connect(options: Options, *, project: Path, issue: str, environ: Mapping[str
 
     Raises ConfigError for a folder outside the publication's.
     """
-    folder = project / options.folder / issue
-    if not folder.resolve().is_relative_to(project.resolve()) or folder.parent == project:
+    root, outbox = project.resolve(), (project / options.folder).resolve()
+    if outbox == root or not (outbox / issue).resolve().is_relative_to(root):
         raise ConfigError(
             f'transport.folder: found "{options.folder}", expected a folder in the publication',
             hint='folder = "outbox"',
         )
-    for left in [*folder.glob("*.eml"), *folder.glob("*.part")] if fresh else ():
-        left.unlink()
+    folder = project / options.folder / issue
+    try:
+        for left in [*folder.glob("*.eml"), *folder.glob("*.part")] if fresh else ():
+            left.unlink()
+    except OSError as error:
+        raise TryLater(f"{where(options, issue)} cannot be emptied: {error.strerror}") from None
     return Files(folder)
 
 
 def file_name(address: str) -> str:
-    """A file name for an address: no separator, no leading dot, at most 255 bytes."""
+    """A file name for an address: no separator, no leading dot, at most 255 bytes, and nobody else's."""
     name = quote(address, safe="@+=_-.'")
-    return f"{name if not name.startswith('.') else '%2E' + name[1:]}"[:240] + ".eml"
+    if name.startswith("."):
+        name = f"%2E{name[1:]}"
+    if len(name) > 240:
+        name = f"{name[:200]}~{sha256(address.encode()).hexdigest()[:16]}"
+    return f"{name}.eml"
 
 
 class Files:
@@ -68,15 +83,11 @@ class Files:
 
     def _write(self, message: Message) -> Outcome:
         path = self._folder / file_name(message.contact.address)
-        draft = path.with_suffix(".part")
         try:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            draft.write_bytes(message.as_bytes())
-            draft.replace(path)
-        except OSError as error:
-            draft.unlink(missing_ok=True)
-            hint = "make room, then run the same command again: it goes on where it stopped"
-            raise TryLater(f"{self._folder.name}/{path.name} cannot be written: {error.strerror}", hint=hint) from None
+            write_atomically(path, message.as_bytes())
+        except TryLater as error:
+            hint = "mend that, then run the same command again: it goes on where it stopped"
+            raise TryLater(str(error), hint=hint) from None
         return Outcome(Verdict.ACCEPTED, f"written to {path.parent.parent.name}/{path.parent.name}/{path.name}")
 
     def close(self) -> None:
