@@ -1,8 +1,13 @@
 """What the tests share: a publication in a folder of its own, the command line, a mail server that records."""
 
+import asyncio
 import os
+import resource
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -55,6 +60,35 @@ def mailer(capsys: pytest.CaptureFixture[str]) -> Callable[..., Result]:
     return run
 
 
+def start(*argv: str, **options: object) -> subprocess.Popen[str]:
+    """Run a command line in a process of its own, which can be killed."""
+    pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    return subprocess.Popen([sys.executable, "-m", "alliance_mailer", *argv], text=True, **{**pipes, **options})
+
+
+def change(path: Path, old: str, new: str) -> None:
+    """Edit a file, as a person does."""
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+
+
+@pytest.fixture
+def small_disk() -> Callable[[int], AbstractContextManager[None]]:
+    """Within it no file can grow above so many bytes: a full disk that needs no root."""
+
+    @contextmanager
+    def small_disk(size: int) -> Iterator[None]:
+        before = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+    return small_disk
+
+
 PUBLICATION = Publication(
     name="US-Japan Alliance Digest",
     sender_name="US-Japan Alliance Digest",
@@ -92,8 +126,11 @@ class Recorder:
     rcpt_replies: dict[str, str] = field(default_factory=dict)  # by address
     data_replies: dict[str, str] = field(default_factory=dict)
     port: int = 0
+    silent_after: int | None = None  # so many messages: it takes that one, and says nothing until this is None again
 
-    async def handle_RCPT(self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]) -> str:
+    async def handle_RCPT(
+        self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
+    ) -> str:
         reply = self.rcpt_replies.get(address, "250 OK")
         if reply.startswith("250"):
             envelope.rcpt_tos.append(address)
@@ -102,7 +139,11 @@ class Recorder:
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
         reply = self.data_replies.get(envelope.rcpt_tos[0], "250 OK queued")
         if reply.startswith("250"):
-            self.accepted.append((str(envelope.mail_from), envelope.rcpt_tos[0], bytes(envelope.original_content or b"")))
+            self.accepted.append(
+                (str(envelope.mail_from), envelope.rcpt_tos[0], bytes(envelope.original_content or b""))
+            )
+        while self.silent_after is not None and len(self.accepted) >= self.silent_after:  # noqa: ASYNC110 (set by another thread)
+            await asyncio.sleep(0.01)
         return reply
 
 
@@ -130,5 +171,7 @@ def smtp_server() -> Iterator[Recorder]:
 def live(project: Path, smtp_server: Recorder) -> Recorder:
     """The example publication with a [transports.live] that leads to the server."""
     with (project / "mailer.toml").open("a") as config:
-        config.write(f'\n[transports.live]\nuse = "smtp"\nhost = "127.0.0.1"\nport = {smtp_server.port}\ntls = "none"\n')
+        config.write(
+            f'\n[transports.live]\nuse = "smtp"\nhost = "127.0.0.1"\nport = {smtp_server.port}\ntls = "none"\n'
+        )
     return smtp_server

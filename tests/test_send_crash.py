@@ -1,0 +1,111 @@
+"""A sending that is killed, interrupted or started twice. The server's own record is the judge."""
+
+import json
+import os
+import re
+import signal
+import time
+
+import pytest
+
+from conftest import start
+
+LIVE = ("send", "--issue", "2.6", "--transport", "live", "--yes")
+
+
+@pytest.fixture
+def begun(live):
+    """A sending in a process of its own; the server has taken three messages, and not yet said so of the third."""
+    runs = []
+
+    def begun():
+        live.silent_after = len(live.accepted) + 3
+        run = start(*LIVE)
+        runs.append(run)
+        while len(live.accepted) < live.silent_after:
+            assert run.poll() is None, run.stderr.read()
+            time.sleep(0.005)
+        return run
+
+    yield begun
+    live.silent_after = None
+    for run in runs:
+        run.kill()
+        run.communicate()
+
+
+def status(mailer):
+    return json.loads(mailer("status", "--issue", "2.6", "--json").out)
+
+
+def recipients(server):
+    return [to for _, to, _ in server.accepted]
+
+
+def test_kill_9_again_and_again_and_nobody_gets_it_twice(begun, mailer, live):
+    for _ in range(3):
+        run = begun()
+        run.send_signal(signal.SIGKILL)
+        run.wait()
+    live.silent_after = None
+    result = mailer(*LIVE)
+    assert result.code == 1
+    assert len(recipients(live)) == len(set(recipients(live))) == 24
+    tally = status(mailer)
+    assert (tally["planned"], tally["accepted"], tally["suppressed"]) == (25, 21, 1)
+    assert tally["unknown"] == 3  # the message that was on the wire, each time, and no other
+    in_doubt = re.findall(r"unknown +(\S+)", mailer("status", "--issue", "2.6", "--failed").out)
+    assert in_doubt == [recipients(live)[2], recipients(live)[5], recipients(live)[8]]
+    again = mailer(*LIVE)
+    assert (again.code, "Nothing was sent." in again.out) == (1, True)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_finishes_the_message_on_the_wire(begun, mailer, live, number):
+    run = begun()
+    run.send_signal(number)
+    assert "finishing the message on the wire" in run.stderr.readline() + run.stderr.readline()
+    live.silent_after = None
+    out, _ = run.communicate()
+    assert run.returncode == 130
+    assert "3 accepted, 1 suppressed, 21 waiting." in out
+    assert "21 people left: run the same command again." in out
+    assert len(live.accepted) == 3
+    assert mailer(*LIVE).code == 0
+    assert len(recipients(live)) == len(set(recipients(live))) == 24
+
+
+def test_a_second_ctrl_c_aborts_at_once_and_leaves_one_unknown(begun, mailer, live):
+    run = begun()
+    run.send_signal(signal.SIGINT)
+    assert "once more aborts at once" in run.stderr.readline() + run.stderr.readline()
+    began = time.monotonic()
+    run.send_signal(signal.SIGINT)
+    assert run.wait() == 130
+    assert time.monotonic() - began < 4  # it does not wait for an answer to QUIT
+    live.silent_after = None
+    assert mailer(*LIVE).code == 1
+    assert status(mailer)["unknown"] == 1
+    assert len(recipients(live)) == len(set(recipients(live))) == 24
+
+
+def test_of_two_runs_at_once_the_second_tries_later(begun, mailer, live):
+    run = begun()
+    second = mailer(*LIVE)
+    assert second.code == 75
+    assert "another run holds issue 2.6" in second.err
+    assert "try: mailer status --issue 2.6" in second.err
+    assert status(mailer)["unknown"] == 0
+    live.silent_after = None
+    assert run.wait() == 0
+    assert len(recipients(live)) == len(set(recipients(live))) == 24
+
+
+def test_a_reader_who_goes_away_does_not_stop_the_sending(live):
+    reads, writes = os.pipe()
+    os.close(reads)
+    with start(*LIVE, stdout=writes) as run:
+        os.close(writes)
+        assert run.wait() == 0
+        assert "Broken" not in run.stderr.read()
+    assert len(live.accepted) == 24

@@ -1,0 +1,303 @@
+"""SMTP, reply by reply: what each moment of the conversation makes of a message."""
+
+import os
+import signal
+import socket
+import time
+from contextlib import ExitStack
+
+import pytest
+
+from alliance_mailer.errors import MailerError, TransportRefused, TryLater
+from alliance_mailer.message import Verdict
+from alliance_mailer.transports import smtp
+from alliance_mailer.transports.smtp import Options, Smtp, connect
+
+from .contract import TransportContract
+from .letters import heavy, letter, small
+from .scripted import DROP, HANG
+
+ACCEPTED, DEFERRED, REFUSED, UNKNOWN = Verdict.ACCEPTED, Verdict.DEFERRED, Verdict.REFUSED, Verdict.UNKNOWN
+
+
+@pytest.fixture
+def opened(tmp_path):
+    with ExitStack() as stack:
+
+        def opened(port, **options) -> Smtp:
+            options = Options(**{"host": "127.0.0.1", "port": port, "tls": "none", "timeout": 5.0, **options})
+            transport = connect(options, project=tmp_path, issue="2.6", environ=os.environ)
+            stack.callback(transport.close)
+            return transport
+
+        yield opened
+
+
+def send(transport, edition, to="ann@example.org"):
+    return transport.send([letter(small(edition), to)])[0]
+
+
+class TestContract(TransportContract):
+    @pytest.fixture
+    def transport(self, opened, smtp_server):
+        self.server = smtp_server
+        return opened(smtp_server.port)
+
+    def arrived(self, transport):
+        return [data for _, _, data in self.server.accepted]
+
+
+# A reply and its verdict ------------------------------------------------------------------------------------------
+
+VERDICTS = [
+    ("MAIL", "451 4.3.0 try later", DEFERRED),
+    ("MAIL", "421 4.7.0 too many", DEFERRED),
+    ("MAIL", DROP, DEFERRED),
+    ("MAIL", "hello?", DEFERRED),
+    ("RCPT", "450 4.2.0 greylisted", DEFERRED),
+    ("RCPT", "421 4.7.0 too many", DEFERRED),
+    ("RCPT", "550 5.1.1 no such user", REFUSED),
+    ("RCPT", "552 5.2.2 mailbox full", DEFERRED),
+    ("RCPT", "251 forwarded", ACCEPTED),
+    ("RCPT", DROP, DEFERRED),
+    ("RCPT", "hello?", DEFERRED),
+    ("RCPT", "x" * 9000, DEFERRED),
+    ("DATA", "451 4.3.0 try later", DEFERRED),
+    ("DATA", "421 4.3.2 shutting down", DEFERRED),
+    ("DATA", "554 5.5.1 no valid recipients", REFUSED),
+    ("DATA", "250 OK", DEFERRED),
+    ("DATA", DROP, DEFERRED),
+    ("DATA", "hello?", DEFERRED),
+    ("DOT", "250 2.0.0 queued as 1234", ACCEPTED),
+    ("DOT", "451 4.3.0 try later", DEFERRED),
+    ("DOT", "421 4.3.2 shutting down", DEFERRED),
+    ("DOT", "554 5.6.0 content refused", REFUSED),
+    ("DOT", "552 5.3.4 too big", REFUSED),
+    ("DOT", DROP, UNKNOWN),
+    ("DOT", "hello?", UNKNOWN),
+    ("DOT", "354 go on", UNKNOWN),
+    ("DOT", "x" * 9000, UNKNOWN),
+]
+
+
+@pytest.mark.parametrize(("moment", "reply", "verdict"), VERDICTS)
+def test_a_reply_has_its_verdict_and_the_next_message_goes_out(scripted, opened, edition, moment, reply, verdict):
+    # Twice where the first is a reason to take a new connection.
+    server = scripted(**{moment: [reply] * (2 if moment == "MAIL" and not reply.startswith("451") else 1)})
+    transport = opened(server.port)
+    outcome = send(transport, edition)
+    assert outcome.verdict is verdict
+    if reply[0] in "45":
+        assert reply in outcome.reply
+    assert send(transport, edition, "next@example.org").verdict is ACCEPTED
+
+
+@pytest.mark.parametrize(
+    ("moment", "reply"),
+    [
+        ("MAIL", "550 5.1.8 sender unknown"),
+        ("MAIL", "530 5.7.0 authenticate first"),
+        ("MAIL", "552 5.3.4 too big"),
+        ("RCPT", "530 authenticate first"),
+        ("RCPT", "535 who are you"),
+        ("RCPT", "550 5.7.26 unauthenticated mail"),
+        ("DATA", "554 5.7.1 your address is on a blocklist"),
+        ("DOT", "550 5.7.515 access denied"),
+    ],
+)
+def test_a_refusal_of_us_stops_the_run_and_refuses_nobody(scripted, opened, edition, moment, reply):
+    transport = opened(scripted(**{moment: [reply]}).port)
+    with pytest.raises(TransportRefused) as refusal:
+        send(transport, edition)
+    assert reply in str(refusal.value)
+    assert refusal.value.code == 69
+    assert send(transport, edition).verdict is ACCEPTED
+
+
+def test_a_refusal_of_many_lines_is_told_in_one(scripted, opened, edition):
+    outcome = send(opened(scripted(RCPT="550-5.1.1 no such user\r\n550 5.1.1 see https://example.org").port), edition)
+    assert (outcome.verdict, outcome.reply) == (REFUSED, "550 5.1.1 no such user 5.1.1 see https://example.org")
+
+
+def test_a_servers_control_characters_reach_no_terminal(scripted, opened, edition):
+    outcome = send(opened(scripted(RCPT="550 5.1.1 \x1b[2Jgone\x07").port), edition)
+    assert outcome.reply == "550 5.1.1 \N{REPLACEMENT CHARACTER}[2Jgone\N{REPLACEMENT CHARACTER}"
+
+
+def test_a_connection_lost_within_the_message_is_deferred(scripted, opened, edition):
+    server = scripted(TEXT=[DROP])
+    transport = opened(server.port)
+    outcome = transport.send([letter(heavy(edition))])[0]
+    assert outcome.verdict is DEFERRED
+    assert "within the message" in outcome.reply
+    assert server.messages == []
+    assert send(transport, edition).verdict is ACCEPTED
+
+
+@pytest.mark.parametrize(("moment", "verdict"), [("RCPT", DEFERRED), ("DATA", DEFERRED), ("DOT", UNKNOWN)])
+def test_silence_has_the_verdict_of_a_lost_connection(scripted, opened, edition, monkeypatch, moment, verdict):
+    monkeypatch.setattr(smtp, "_FINAL_DOT", 0.2)
+    transport = opened(scripted(**{moment: [HANG]}).port, timeout=0.2)
+    outcome = send(transport, edition)
+    assert outcome.verdict is verdict
+    assert "timed out" in outcome.reply
+    assert send(transport, edition).verdict is ACCEPTED
+
+
+def test_after_the_final_dot_there_are_ten_minutes_of_patience_and_nowhere_else(scripted, opened, edition):
+    patience = {}
+
+    def look(moment):
+        def answer():
+            patience[moment] = transport._smtp.sock.gettimeout()
+            return "354 go on" if moment == "DATA" else "250 OK"
+
+        return answer
+
+    transport = opened(scripted(MAIL=look("MAIL"), DATA=look("DATA"), DOT=look("DOT"), QUIT=look("QUIT")).port)
+    send(transport, edition)
+    send(transport, edition)
+    transport.close()
+    assert patience == {"MAIL": 5, "DATA": 5, "DOT": 600, "QUIT": 5}
+
+
+# The connection ------------------------------------------------------------------------------------------------------
+
+
+def test_one_connection_carries_all_messages(scripted, opened, edition):
+    server = scripted()
+    transport = opened(server.port)
+    for _ in range(3):
+        assert send(transport, edition).verdict is ACCEPTED
+    transport.close()
+    assert server.connections == 1
+    assert server.verbs() == ["EHLO", *["MAIL", "RCPT", "DATA"] * 3, "QUIT"]
+
+
+def test_a_refused_recipient_costs_no_connection(scripted, opened, edition):
+    server = scripted(RCPT=["550 5.1.1 no such user"])
+    transport = opened(server.port)
+    assert send(transport, edition).verdict is REFUSED
+    assert send(transport, edition).verdict is ACCEPTED
+    assert server.connections == 1
+    assert server.verbs()[:4] == ["EHLO", "MAIL", "RCPT", "RSET"]
+
+
+@pytest.mark.parametrize("goodbye", ["421 4.7.0 too many messages", DROP])
+def test_a_server_tired_of_the_connection_gets_the_message_over_a_new_one_at_once(scripted, opened, edition, goodbye):
+    server = scripted(MAIL=["250 OK", "250 OK", goodbye])
+    transport = opened(server.port)
+    assert [send(transport, edition).verdict for _ in range(4)] == [ACCEPTED] * 4
+    assert (server.connections, len(server.messages)) == (2, 4)
+
+
+@pytest.mark.parametrize("answer", [DROP, "421 4.3.2 shutting down"])
+def test_a_connection_lost_after_a_refusal_harms_nobody_else(scripted, opened, edition, answer):
+    server = scripted(RCPT=["550 5.1.1 no such user"], RSET=answer)
+    transport = opened(server.port)
+    assert [send(transport, edition).verdict for _ in range(2)] == [REFUSED, ACCEPTED]
+    assert server.connections == 2
+
+
+def test_a_server_that_is_gone_for_good_is_a_reason_to_try_later(scripted, opened, edition):
+    transport = opened(scripted(BANNER=["220 ready", DROP], MAIL=["250 OK", DROP]).port)
+    assert send(transport, edition).verdict is ACCEPTED
+    with pytest.raises(TryLater, match="cannot connect"):
+        send(transport, edition)
+
+
+def test_ctrl_c_in_the_middle_of_a_message_says_no_goodbye_and_does_not_wait_for_one(scripted, opened, edition):
+    def interrupted():
+        os.kill(os.getpid(), signal.SIGINT)
+        return HANG
+
+    server = scripted(DOT=interrupted)
+    transport = opened(server.port)
+    with pytest.raises(KeyboardInterrupt):
+        send(transport, edition)
+    began = time.monotonic()
+    transport.close()
+    assert time.monotonic() - began < 1
+    assert "QUIT" not in server.verbs()
+
+
+@pytest.mark.parametrize("answer", ["500 what?", DROP])
+def test_the_answer_to_quit_changes_nothing(scripted, opened, edition, answer):
+    transport = opened(scripted(QUIT=answer).port)
+    assert send(transport, edition).verdict is ACCEPTED
+    assert transport.close() is None
+
+
+@pytest.mark.parametrize(
+    ("script", "code"),
+    [
+        ({"BANNER": "421 4.3.2 busy"}, 75),
+        ({"BANNER": "554 5.7.1 no mail from you"}, 69),
+        ({"BANNER": "SSH-2.0-OpenSSH"}, 75),
+        ({"BANNER": DROP}, 75),
+        ({"BANNER": HANG}, 75),
+        ({"EHLO": DROP}, 75),
+        ({"EHLO": "500 what?", "HELO": "451 later"}, 75),
+        ({"EHLO": "500 what?", "HELO": "550 5.7.1 no"}, 69),
+    ],
+)
+def test_a_greeting_that_fails_stops_before_anything_is_sent(scripted, opened, script, code):
+    with pytest.raises(MailerError) as stop:
+        opened(scripted(**script).port, timeout=0.3)
+    assert stop.value.code == code
+    assert stop.value.code == 69 or stop.value.hint
+
+
+def test_a_server_that_only_knows_helo_will_do(scripted, opened, edition):
+    server = scripted(EHLO="500 what?")
+    assert send(opened(server.port), edition).verdict is ACCEPTED
+    assert server.verbs()[:3] == ["EHLO", "HELO", "MAIL"]
+
+
+def test_where_nobody_listens_it_is_a_reason_to_try_later(opened):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    with pytest.raises(TryLater, match=rf"cannot connect to 127\.0\.0\.1:{port}: .*refused"):
+        opened(port)
+
+
+# What is said --------------------------------------------------------------------------------------------------------
+
+
+def test_the_size_is_told_where_the_server_wants_to_know(scripted, opened, edition):
+    with_size, without = scripted(offers=["SIZE 1000000"]), scripted(offers=[])
+    for server in (with_size, without):
+        send(opened(server.port), edition)
+    size = len(letter(small(edition)).as_bytes())
+    assert with_size.said[1:3] == [f"mail FROM:<digest@example.org> SIZE={size}", "rcpt TO:<ann@example.org>"]
+    assert without.said[1:3] == ["mail FROM:<digest@example.org>", "rcpt TO:<ann@example.org>"]
+
+
+def test_bounces_go_where_they_are_wanted(scripted, opened, edition):
+    server = scripted(offers=[])
+    send(opened(server.port, bounce_address="bounces@example.org"), edition)
+    assert server.said[1] == "mail FROM:<bounces@example.org>"
+
+
+def test_a_non_ascii_address_is_sent_where_the_server_takes_it(scripted, opened, edition):
+    server = scripted(offers=["SMTPUTF8", "8BITMIME"])
+    transport = opened(server.port)
+    assert send(transport, edition, "jörg@example.org").verdict is ACCEPTED
+    assert server.said[1:3] == ["mail FROM:<digest@example.org> SMTPUTF8 BODY=8BITMIME", "rcpt TO:<jörg@example.org>"]
+    assert "To: Ann <jörg@example.org>".encode() in server.messages[0]
+
+
+@pytest.mark.parametrize("offers", [["8BITMIME"], ["SMTPUTF8"], []])
+def test_a_non_ascii_address_is_refused_where_the_server_does_not_take_it(scripted, opened, edition, offers):
+    server = scripted(offers=offers)
+    transport = opened(server.port)
+    outcome = send(transport, edition, "jörg@example.org")
+    assert (outcome.verdict, "no SMTPUTF8" in outcome.reply) == (REFUSED, True)
+    assert server.verbs() == ["EHLO"]
+    assert send(transport, edition).verdict is ACCEPTED
+
+
+def test_dots_are_doubled_on_the_wire(scripted, opened, edition):
+    server = scripted()
+    opened(server.port).send([letter(small(edition, b".\r\n.hidden\r\na.b\r\n"))])
+    assert server.messages[0].endswith(b"\r\n..\r\n..hidden\r\na.b\r\n.\r\n")
