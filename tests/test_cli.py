@@ -2,7 +2,6 @@
 
 import json
 import os
-import pty
 import re
 import shutil
 import subprocess
@@ -12,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from conftest import change, start
+from terminal import at_a_terminal
 
 COMMANDS = ["init", "import", "build", "check", "test", "send", "status"]
 FIXTURES = Path(__file__).with_name("fixtures")
@@ -249,22 +249,10 @@ def test_where_there_is_no_terminal_there_are_no_escape_codes(project, mailer):
     assert "\x1b" not in "".join(result.out + result.err for result in results)
 
 
-def at_a_terminal(*argv, **environment):
-    ours, theirs = pty.openpty()
-    with start(*argv, stdin=theirs, stdout=theirs, stderr=theirs, env=dict(os.environ, **environment)):
-        os.close(theirs)
-        screen = b""
-        try:
-            while data := os.read(ours, 4096):
-                screen += data
-        except OSError:  # Linux's word for the end
-            os.close(ours)
-    return screen.decode()
-
-
 def test_at_a_terminal_there_is_colour_unless_it_is_not_wanted(project):
-    assert "\x1b[31merror: " in at_a_terminal("send", "--issue", "9")
-    assert "error: " in (plain := at_a_terminal("send", "--issue", "9", NO_COLOR="1"))
+    assert "\x1b[31merror: " in at_a_terminal("send", "--issue", "9")[1]
+    plain = at_a_terminal("send", "--issue", "9", NO_COLOR="1")[1]
+    assert "error: " in plain
     assert "\x1b" not in plain
 
 

@@ -117,6 +117,7 @@ def test_what_is_left_out(tmp_path: Path) -> None:
     [
         ('"digest@example.org"', "My Digest", "digest@example.org"),
         ('"<Digest@Example.ORG>"', "My Digest", "digest@example.org"),
+        ("'\" Jo \" <d@example.org>'", "Jo", "d@example.org"),
         ('"Sato, Jones & Co <d@example.org>"', "Sato, Jones & Co", "d@example.org"),
         ('\'"Sato, \\"Jo\\" Jones" <d@example.org>\'', 'Sato, "Jo" Jones', "d@example.org"),
         ('"日米 通信 <d@例え.jp>"', "日米 通信", "d@xn--r8jz45g.jp"),

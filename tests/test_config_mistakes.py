@@ -101,7 +101,7 @@ def test_a_mistake_in_newsletter_is_named_with_its_line(tmp_path: Path, line: st
 
 @pytest.mark.parametrize(
     ("key", "value"),
-    [("name", '"a\\tb"'), ("from", '"My Digest"'), ("from", '"My Digest <>"'), ("from", '"ü@example.org"'), ("from", "5"),
+    [("name", '"a\\tb"'), ("from", '"My Digest"'), ("from", '"My Digest <>"'), ("from", '"A <d@example.org> B"'), ("from", '"ü@example.org"'), ("from", "5"),
      ("unsubscribe_mailto", '"https://example.org"'), ("organisation", '"a\\nb"'), ("postal_address", '"a\\u0000b"')],
 )  # fmt: skip
 def test_a_mistake_in_a_needed_key_is_told_once(tmp_path: Path, key: str, value: str) -> None:
@@ -115,15 +115,19 @@ def test_a_mistake_in_a_needed_key_is_told_once(tmp_path: Path, key: str, value:
     [
         ("[transport]\nuse = 'smpt'", 9, 'transport.use names a file in transports/; found "smpt" (did you mean "smtp"?)'),
         ("[transport]\nhost = 'x'", 8, "transport.use names a file in transports/; it is missing (known: "),
-        ("[transport]\nuse = 5", 9, "transport.use names a file in transports/; found a number (known: "),
+        ("[transport]\nuse = 5", 9, "transport.use names a file in transports/; found 5 (known: "),
         ("[transport]\nuse = 'smtp'", 8, "transport.host is missing"),
         ("[transports.live]\nuse = 'smtp'\nhsot = 'x'\nhost = 'x'", 10, 'unknown key "hsot" for smtp (did you mean "host"?)'),
-        ("[transports.live]\nuse = 'smtp'\nhost = 5", 10, "transports.live.host: found a number, expected text in quotes"),
-        ("[transports.live]\nuse = 'smtp'\nhost = 'x'\nport = '25'", 11, "transports.live.port: found text, expected a whole number"),
-        ("[transports.live]\nuse = 'smtp'\nhost = 'x'\nport = true", 11, "transports.live.port: found true or false, expected a whole number"),
-        ("[transports.live]\nuse = 'smtp'\nhost = 'x'\ntimeout = '5'", 11, "transports.live.timeout: found text, expected a number"),
+        ("[transports.live]\nuse = 'smtp'\nhost = 5", 10, "transports.live.host: found 5, expected text in quotes"),
+        ("[transports.live]\nuse = 'smtp'\nhost = 'x'\nport = '25'", 11, 'transports.live.port: found "25", expected a whole number'),
+        ("[transports.live]\nuse = 'smtp'\nhost = 'x'\nport = true", 11, "transports.live.port: found true, expected a whole number"),
+        ("[transports.live]\nuse = 'smtp'\nhost = 'x'\ntimeout = '5'", 11, 'transports.live.timeout: found "5", expected a number'),
+        ("[transports.live]\nuse = 'smtp'\nhost = 'x'\ntimeout = true", 11, "transports.live.timeout: found true, expected a number"),
+        ("[transports.live]\nuse = 'smtp'\nhost = 'x'\ntimeout = 1e300", 11, "transports.live.timeout: found 1e+300, expected a number"),
+        ("[transports.live]\nuse = 'smtp'\nhost = 'x'\ntimeout = -inf", 11, "transports.live.timeout: found -inf, expected a number"),
+        ("[transports.live]\nuse = 'smtp'\nhost = 'x'\ntimeout = nan", 11, "transports.live.timeout: found nan, expected a number"),
         ("[transports.live]\nuse = 'smtp'\nhost = 'x'\ntls = 'ssl'", 11, 'transports.live.tls: found "ssl", expected "starttls" or "implicit" or "none"'),
-        ("[transports.live]\nuse = 'smtp'\nhost = 'x'\ntls = false", 11, "transports.live.tls: found true or false, expected"),
+        ("[transports.live]\nuse = 'smtp'\nhost = 'x'\ntls = false", 11, "transports.live.tls: found false, expected"),
         ('[transports.live]\nuse = "smtp"\nhost = "x\\r\\ny"', 10, "transports.live.host: a control character or line break in it"),
         ("[transports.live]", 8, "transports.live.use names a file in transports/; it is missing"),
         ("[transports]\nlive = 'smtp'", 9, "transports.live: found text, expected a table"),
@@ -219,6 +223,7 @@ def test_an_unknown_transport_is_told_with_the_nearest_one(tmp_path: Path) -> No
         "[transport]\nuse = 'smtp'\nhost = 'x'\npassword = 'hunter2!'",
         "[transport]\nuse = 'smtp'\nhost = 'x'\nAPI_KEY = 'hunter2!'",
         "[transport]\nuse = 'files'\ntoken = ['hunter2!']",
+        "[transport]\nuse = 'smtp'\nhost = 'x'\npassword_env = ['hunter2']",
         "[transport]\npassword = 'hunter2!'",
         "[transport]\npassword = hunter2!",
         "[transport]\npassword = 'hunter2!",
@@ -231,6 +236,12 @@ def test_a_secret_in_the_file_is_an_error_and_is_not_printed(tmp_path: Path, tex
     problem = only(tmp_path, NEWSLETTER + text)
     assert problem.line
     assert "hunter2" not in f"{problem} {problem.hint}"
+
+
+@pytest.mark.parametrize("key", ["password", "smtp_passwd", "secret", "token", "api_key", "apikey", "API_KEY"])
+@pytest.mark.parametrize("table", ["[transport]\nuse = 'smtp'\nhost = 'x'\n", "[ledger]\n", ""])
+def test_what_is_called_a_secret_is_one(tmp_path: Path, table: str, key: str) -> None:
+    assert f"{key} is a secret" in only(tmp_path, f"{NEWSLETTER}{table}{key} = 'x'\n").message
 
 
 def test_a_secret_is_told_how_to_leave_the_file(tmp_path: Path) -> None:

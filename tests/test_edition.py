@@ -112,6 +112,7 @@ def test_whatever_a_contact_holds_the_wire_stays_legal(name: str, city: str) -> 
     head, _, body = wire.partition(b"\r\n\r\n")
     assert max(map(len, body.split(b"\r\n"))) <= 76
     assert max(map(len, head.split(b"\r\n"))) <= 998
+    assert max(len(line) for line in head.split(b"\r\n") if b"<" not in line) <= 78  # what can be folded, is
     # No value makes a field: they are the same as for anybody else.
     names = re.findall(rb"(?m)^([^ \t:]+):", head)
     assert names == re.findall(rb"(?m)^([^ \t:]+):", message_to(ANA).as_bytes().partition(b"\r\n\r\n")[0])

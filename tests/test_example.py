@@ -1,7 +1,6 @@
 """`mailer init`: a publication that works from the first minute, and nothing overwritten."""
 
 import json
-import shutil
 import subprocess
 
 import pytest
@@ -77,7 +76,6 @@ def test_a_full_disk_is_a_reason_to_try_later(empty, mailer, small_disk):
     assert "cannot be written: File too large" in result.err
 
 
-@pytest.mark.skipif(shutil.which("git") is None, reason="git is part of the promise, not of the program")
 def test_git_keeps_the_publication_and_nobodys_address(empty, mailer):
     mailer("init")
     mailer("send", "--issue", "2.6")

@@ -106,13 +106,18 @@ def test_line_ends_of_windows_and_a_byte_order_mark_change_nothing(tmp_path: Pat
     assert read_back[0][3] == [8, 9, 13, 14]
 
 
-def test_empty_lines_before_the_front_matter_are_passed_over() -> None:
-    issue = read(f"\n  \n{definition(body='[a](#)')}")
+def test_blanks_around_the_front_matter_s_lines_are_passed_over() -> None:
+    issue = read(f"\n  \n{definition(body='[a](#)')}".replace("---\n", "--- \t\n"))
     assert (issue.title, issue.links[0].line) == ("My Digest", 8)
 
 
+@pytest.mark.parametrize("empty", ["", "~", '""', "null"])
+def test_a_preheader_may_be_empty(empty: str) -> None:
+    assert read(definition(f"preheader: {empty}\n")).preheader == ""
+
+
 def test_sections_are_free() -> None:
-    body = "A lead.\n\n## News:\n\n- a\n- b\n\n## Essay\n\nText\n\n- c\n\n### Part\n\n---\n\nMore\n\n---\n\nThe *end*\n"
+    body = "A lead.\n\n## News:\n\n- a\n- b\n\n## Essay\n\nText\n\n- c\n\n### Part\n\n---\n\nMore\n\n---\n\nThe *end*\n\n> ## of it\n"
     issue = read(definition(body=body))
     assert words(issue.lead) == "A lead."
     assert [(s.title, s.kind, s.line, len(s.entries)) for s in issue.sections] == [
@@ -120,7 +125,7 @@ def test_sections_are_free() -> None:
         ("Essay", "prose", 13, 0),
     ]
     assert words(issue.sections[1].blocks) == "Text c Part More"
-    assert words(issue.colophon) == "The end"
+    assert words(issue.colophon) == "The end of it"
 
 
 def test_no_colophon_and_no_section_is_needed() -> None:

@@ -58,6 +58,8 @@ def front(extra: str = "", base: str = FRONT, body: str = "Text\n") -> str:
         ("<<: {title: x}", "unknown key '<<'"),
         ("title: again", "the key 'title' stands here a second time"),
         ("subject:", "subject is empty"),
+        ("subject: ~", "subject is empty"),
+        ("subject: a\x92b", "control character U+0092; type what is meant there"),
         ('subject: " "', "subject is empty"),
         ("subject: [a, b]", "subject: found a list, expected text"),
         ("preheader: {a: b}", "preheader: found a mapping, expected text"),
@@ -84,6 +86,7 @@ def front(extra: str = "", base: str = FRONT, body: str = "Text\n") -> str:
         ("image: hero.jpg", "image: found a text, expected src, alt, credit, href"),
         ("image: {alt: x}", "image.src is missing"),
         ("image: {src: 2.6-hero.jpg, atl: x}", "unknown key 'atl' (did you mean \"alt\"?)"),
+        ('image: {src: ""}', "image.src is empty"),
         ("image: {src: [a]}", "image.src: found a list, expected text"),
     ],
 )
@@ -98,10 +101,20 @@ def test_yaml_that_its_own_reader_stumbles_over_is_named(bad: str) -> None:
     assert only(front(f"subject: {bad}\n")).message.startswith("this is no YAML: ")
 
 
-def test_an_unclosed_quote_is_named_with_what_to_do() -> None:
-    problem = only(front('subject: "x\n'))
-    assert problem.message == "this is no YAML: found unexpected end of stream"
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [('subject: "x', "found unexpected end of stream"), ("image: {src: a", "expected ',' or '}', but got '<stream end>'"),
+     ("words", "could not find expected ':'")],
+)  # fmt: skip
+def test_what_is_not_closed_is_named_where_it_opens(text: str, message: str) -> None:
+    problem = only(front(f"{text}\npreheader: x\n".replace("{src: a\n", "{src: a,\n")))
+    assert (problem.line, problem.message) == (5, f"this is no YAML: {message}")
     assert problem.hint == 'put the value in quotes: key: "…"'
+
+
+def test_a_mistake_in_the_middle_is_named_there() -> None:
+    problem = only(front('subject: "x" y\n'))
+    assert (problem.line, problem.message[:37]) == (5, "this is no YAML: expected <block end>")
 
 
 def test_aliases_that_grow_without_end_cost_nothing() -> None:
@@ -156,6 +169,11 @@ def test_without_front_matter_that_alone_is_told(text: str, found: str) -> None:
     assert problem.message == f"the file begins with front matter between two --- lines; {found}"
 
 
+def test_without_front_matter_the_text_keeps_its_lines() -> None:
+    assert [problem.line for problem in problems("\n\n## Headlines\n\n- a\n")] == [3, 3]
+    assert [problem.line for problem in problems("\n\n---\ntitle: T\n\n## Headlines\n\n- a\n")] == [3, 6]
+
+
 def test_an_empty_file_is_told_how_to_begin() -> None:
     first, second = problems("")
     assert (first.line, first.message[-8:]) == (1, "found ''")
@@ -196,8 +214,9 @@ def test_an_empty_file_is_told_how_to_begin() -> None:
         ("---\n\nOnly a colophon\n", 6, "no text; expected"),
         ("Text\n\nmore <!-- to be\n\ncontinued", 8, "a comment begins here and does not end"),
         ("a\nb \x92c\n", 7, "control character U+0092; type what is meant there"),
+        ("a\N{LINE SEPARATOR}\ufffeb\n", 6, "control character U+2028; type what is meant there"),
+        ("a\ufffeb\n", 6, "control character U+FFFE; type what is meant there"),
         ("a\x00b\n", 6, "control character U+0000; type what is meant there"),
-        ("a\N{LINE SEPARATOR}b\n", 6, "control character U+2028; type what is meant there"),
     ],
 )
 def test_a_mistake_in_the_text_is_named_with_its_line(body: str, line: int, message: str) -> None:
@@ -252,8 +271,11 @@ def test_the_same_mistake_twice_in_a_line_is_told_once() -> None:
 # Pictures -----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["hero.jpg", "./hero.jpg", "../issues/hero.jpg", "two words.jpg", "größe.jpg"])
+@pytest.mark.parametrize(
+    "name", ["hero.jpg", "./hero.jpg", "../issues/hero.jpg", "../pictures/hero.jpg", "two words.jpg", "größe.jpg"]
+)
 def test_a_picture_inside_the_publication_is_read(project: Path, name: str) -> None:
+    (project / "pictures").mkdir()
     (project / "issues" / name).write_bytes(HERO.read_bytes())
     issue = read(front(f"image: {{src: {name}, alt: x}}\n", body=f"![x](<{name}>)\n"), project)
     assert {picture.width for picture in issue.pictures.values()} == {1280}

@@ -183,7 +183,7 @@ HEADS = {"-": "- ", "1.": "1. ", ">": "> "}
 
 
 @given(
-    st.lists(st.sampled_from(["word", "a", "日本語の", "“quoted,”", "[link](https://example.org/)", "**bold**", "é" * 20]), min_size=1, max_size=60),
+    st.lists(st.sampled_from(["word", "a", "日本語の", "“quoted,”", "[link](https://example.org/)", "**bold**", "é" * 20]), min_size=20, max_size=60),
     st.lists(st.sampled_from(sorted(HEADS)), max_size=4),
 )  # fmt: skip
 def test_no_line_is_wider_however_deep_it_stands(words: list[str], nesting: list[str]) -> None:

@@ -157,16 +157,17 @@ def test_nothing_else_counts(what: str, project: Path) -> None:
     assert digest(project) == before
 
 
-def test_the_places_of_the_gaps_count(project: Path) -> None:
-    """The same words and fields, but one of them in another place."""
+def test_the_places_of_the_gaps_and_the_words_around_them_count(project: Path) -> None:
     publication = load_config(project).publication
     issue = load_issue(project, "2.6")
     rendered = render(issue, publication, project / "templates")
-    first, *_ = (field for field in rendered.markers.fields if field.name == "email")
-    mark = rendered.markers.mark(first)
-    swapped = rendered.html.replace(f"at {mark}.", f"at .{mark}")
-    hashes = {
-        compile_edition(replace(rendered, html=page), publication, "2.6", "f").sha256
-        for page in (rendered.html, swapped)
-    }
-    assert len(hashes) == 2
+    mark = next(rendered.markers.mark(field) for field in rendered.markers.fields if field.name == "email")
+    variants = [
+        rendered,
+        replace(rendered, html=rendered.html.replace(f"at {mark}.", f"at .{mark}")),
+        replace(rendered, text=rendered.text.replace(f"at {mark}.", f"at .{mark}")),
+        replace(rendered, subject=f"To {mark}: news"),
+        replace(rendered, subject=f"To {mark}: old news"),
+        replace(rendered, subject=f": newsTo {mark}"),
+    ]
+    assert len({compile_edition(each, publication, "2.6", "f").sha256 for each in variants}) == len(variants)

@@ -1,13 +1,12 @@
 """`mailer send` through a real mail server: it asks first, nobody gets it twice, and what went wrong is said."""
 
 import json
-import os
-import pty
 import re
 
 import pytest
 
-from conftest import change, start
+from conftest import change
+from terminal import at_a_terminal
 
 ISSUE, LIST, SUPPRESSED = "issues/2.6.md", "contacts/subscribers.csv", "contacts/suppressed.csv"
 AMELIA, KEN, LAST = "amelia.hartwell@example.org", "ken.sato@example.com", "library@example.com"
@@ -132,39 +131,22 @@ def test_without_a_terminal_and_without_yes_nothing_is_sent(mailer, live, projec
     assert counts(mailer) == {}
 
 
-def at_a_terminal(typed):
-    """Run it at a terminal, type, and return the exit code and what stood on the screen."""
-    ours, theirs = pty.openpty()
-    with start(
-        *LIVE, "--limit", "2", stdin=theirs, stdout=theirs, stderr=theirs, preexec_fn=lambda: os.login_tty(0)
-    ) as run:
-        os.close(theirs)
-        screen = b""
-        try:
-            while data := os.read(ours, 4096):
-                screen += data
-                if b"Type the issue's number (2.6): " in screen and typed:
-                    os.write(ours, typed)
-                    typed = b""
-        except OSError:  # Linux's word for the end
-            pass
-        code = run.wait()
-    os.close(ours)
-    return code, screen.decode()
+def asked(typed):
+    return at_a_terminal(*LIVE, "--limit", "2", asked="Type the issue's number (2.6): ", typed=typed)
 
 
 def test_the_issues_number_typed_at_a_terminal_sends_it(live):
-    code, screen = at_a_terminal(b"2.6\n")
+    code, screen = asked("2.6\n")
     assert code == 75  # two of them
     assert "Send it to 2 people?" in screen
     assert "(LIVE)" in screen
-    assert len(live.accepted) == 2
     assert "\x1b[1mIssue 2.6" in screen
+    assert len(live.accepted) == 2
 
 
-@pytest.mark.parametrize(("typed", "code"), [(b"y\n", 2), (b"\x04", 2), (b"\x03", 130)])
+@pytest.mark.parametrize(("typed", "code"), [("y\n", 2), ("\x04", 2), ("\x03", 130)])
 def test_anything_else_typed_sends_nothing(live, mailer, typed, code):
-    assert at_a_terminal(typed)[0] == code
+    assert asked(typed)[0] == code
     assert live.accepted == []
     assert counts(mailer) == {}
 

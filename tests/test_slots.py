@@ -181,6 +181,7 @@ def test_a_gap_knows_the_place_where_it_stands(page: str, places: list[Place]) -
         f'<a href="/{M}">',
         f'<a href="java{M}">',
         f'<a href="javascript:{M}">',
+        f"""<a href="javascript:open('https://{M}')">""",
         f'<img src="cid:{M}">',
         f"<p>{M.upper()}</p>",
     ],

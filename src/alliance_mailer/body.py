@@ -159,7 +159,7 @@ class Body:
             )
 
     def _missing(self, title: str, partner: Section | None) -> None:
-        others = {section.title: section.line for section in self.sections if section is not partner}
+        others = {section.title: section.line for section in self.sections}
         near = difflib.get_close_matches(title, others, n=1, cutoff=0.6)
         found = f"; found “## {near[0]}” in line {others[near[0]]}" if near else ""
         line = partner.line if partner else self._first_line

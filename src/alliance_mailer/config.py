@@ -154,8 +154,7 @@ class _Reader:
             if key not in kinds:
                 self._problem(path, f'unknown key "{key}" for {use}{did_you_mean(key, kinds)}')
             elif not _fits(value, kinds[key]):
-                found = _shown(value) if get_origin(kinds[key]) is Literal else _found(value)
-                self._problem(path, f"{path}: found {found}, expected {_expected(kinds[key])}")
+                self._problem(path, f"{path}: found {_shown(value)}, expected {_expected(kinds[key])}")
             elif isinstance(value, str) and _CONTROL.search(value):
                 self._problem(path, f"{path}: a control character or line break in it")
             else:
@@ -197,7 +196,8 @@ class _Reader:
             self._problem(path, f"{path} is a secret; the file names an environment variable instead",
                           f'{key}_env = "MAILER_{key.upper()}", and change the secret: git remembers it')  # fmt: skip
             return True
-        if key.endswith("_env") and isinstance(value, str) and not re.fullmatch(r"([A-Za-z_][A-Za-z0-9_]*)?", value):
+        named = isinstance(value, str) and re.fullmatch(r"([A-Za-z_][A-Za-z0-9_]*)?", value)
+        if key.endswith("_env") and not named:
             self._problem(path, f"{path} is the name of an environment variable: letters, digits and underscores",
                           f'{key} = "MAILER_{key.removesuffix("_env").upper()}"')  # fmt: skip
             return True
@@ -219,6 +219,8 @@ def _found(value: object) -> str:
 
 
 def _shown(value: object) -> str:
+    if isinstance(value, int | float):
+        return str(value).lower()
     return f'"{value}"' if isinstance(value, str) else _found(value)
 
 
@@ -226,7 +228,7 @@ def _fits(value: object, kind: Any) -> bool:
     if get_origin(kind) is Literal:
         return value in get_args(kind)
     if kind is float:
-        return isinstance(value, int | float) and not isinstance(value, bool)
+        return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e9  # nan is not
     return type(value) is kind
 
 

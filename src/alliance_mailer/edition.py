@@ -31,6 +31,7 @@ class Edition:
     head: bytes  # the header fields that are the same for everybody, From to MIME-Version
     body: tuple[bytes, ...]  # always one more than gaps
     gaps: tuple[Gap, ...]
+    risky: tuple[Gap, ...]  # those that not every person's data can fill: no fallback, or a whole link
 
     @property
     def fields(self) -> frozenset[str]:
@@ -58,12 +59,12 @@ class Edition:
 
     def mistakes(self, contact: Contact) -> list[str]:
         """What keeps it from being addressed to a contact: a field that the person lacks, a link that is none."""
-        found = {}
-        for gap in dict.fromkeys((*self.subject.gaps, *self.gaps)):
-            if gap.field.name == "unsubscribe_url":
-                continue
+        if not self.risky:
+            return []
+        found, values = {}, values_of(contact)
+        for gap in self.risky:
             try:
-                gap.write(values_of(contact))
+                gap.write(values)
             except KeyError:
                 found[gap.field.name] = f"has no {gap.field.name}"
             except ValueError as error:
@@ -93,10 +94,17 @@ def compile_edition(rendered: Rendered, publication: Publication, issue: str, fi
     content = [head.decode(), personal, *map(bytes.decode, body), *subject.literals]
     written = [[gap.field.name, gap.field.fallback, gap.place] for gap in (*gaps, *subject.gaps)]
     digest = sha256(json.dumps([content, written]).encode()).hexdigest()
-    edition = Edition(issue, digest, publication, subject, html, text, head, body, gaps)
+    risky = tuple(gap for gap in dict.fromkeys((*subject.gaps, *gaps)) if _is_risky(gap))
+    edition = Edition(issue, digest, publication, subject, html, text, head, body, gaps, risky)
     if mistakes := edition.mistakes(edition.neutral_reader):
         raise InputError([Problem(file, None, f"nobody can be written to: {mistake}") for mistake in mistakes])
     return edition
+
+
+def _is_risky(gap: Gap) -> bool:
+    if gap.field.name == "unsubscribe_url":
+        return False
+    return gap.place is Place.URL or (gap.field.fallback is None and gap.field.name != "email")
 
 
 def _head(publication: Publication, issue: str, subject: Segments) -> bytes:

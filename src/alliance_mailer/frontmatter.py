@@ -79,7 +79,9 @@ class _Reader:
         try:
             root = yaml.compose(text, Loader=yaml.SafeLoader)
         except yaml.MarkedYAMLError as error:
-            mark = error.problem_mark or error.context_mark
+            # An unclosed quote is a mistake where it opens, not at the end, where it shows.
+            opened = None if "block" in str(error.context) else error.context_mark
+            mark = opened or error.problem_mark
             line = mark.line + 1 if mark else 1
             self._problem(line, f"this is no YAML: {error.problem}", 'put the value in quotes: key: "…"')
             return

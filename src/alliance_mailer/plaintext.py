@@ -47,8 +47,8 @@ def plain_text(issue: Issue, publication: Publication, markers: Markers) -> str:
     foot = ["-" * COLUMNS, ""]
     if issue.colophon:
         foot += [_with_references(issue.colophon, references), "", "-" * COLUMNS, ""]
-    foot += [_wrap(line) for line in (publication.organisation, *publication.postal_address.splitlines())]
-    foot += ["", f"You are receiving this at {markers.mark(Field('email'))}."]
+    foot += [_wrap(publication.organisation), _wrap(publication.postal_address), ""]
+    foot += [f"You are receiving this at {markers.mark(Field('email'))}."]
     foot.append(f"Unsubscribe: {markers.mark(Field('unsubscribe_url'))}")
     if publication.help_url:
         foot.append(f"Help: {publication.help_url}")

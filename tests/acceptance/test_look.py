@@ -145,6 +145,19 @@ def test_the_message_is_640_wide_on_a_desk_and_as_wide_as_a_telephone(
         )
 
 
+def test_on_a_telephone_all_text_begins_at_one_edge_and_links_in_the_foot_have_room(
+    pages: dict[str, Path], browser: Chromium
+) -> None:
+    browser.show(pages["2.6"], width=375)
+    edges = browser.run(
+        "['.org', 'h1', '.folio', '.num', '.fig', 'h2', '.story', '.tint p', '.foot p'].map(s => document.querySelector(s))"
+        ".map(e => (range => (range.selectNodeContents(e), range.getClientRects()[0].left))(document.createRange()))"
+    )
+    assert [round(edge) for edge in edges] == [24] * len(edges)
+    assert browser.run("document.querySelector('.foot a').getBoundingClientRect().height") >= 32
+    assert browser.run("document.querySelector('h1').getBoundingClientRect().height") <= 2 * 40
+
+
 @ISSUES
 @pytest.mark.parametrize("width", [375, 900])
 def test_text_is_large_enough_to_read(number: str, width: int, pages: dict[str, Path], browser: Chromium) -> None:
@@ -250,6 +263,9 @@ def test_without_pictures_their_words_are_there_to_read(pages: dict[str, Path], 
         assert box[1] - box[0] == min(width, 640)
         words = browser.run("document.images[0].alt.length * 8 / document.images[0].clientWidth")  # lines that it needs
         assert box[2] >= 36 * words
+        assert (
+            browser.run("parseFloat(getComputedStyle(document.images[0]).minHeight)") == 150
+        )  # who ignores the height
         with_words = browser.photograph()
         browser.show(variant(alone / "x", "mute", re.sub(' alt="[^"]*"', ' alt=""', page)), width=width)
         assert browser.photograph() != with_words

@@ -120,6 +120,11 @@ class LedgerContract:
         assert addresses(claim(ledger)) == [EVE]
         assert ledger.tally(SENDING) == Tally(waiting=1, suppressed=2)
 
+    def test_a_claim_that_came_across_somebody_suppressed_is_no_larger_for_it(self, ledger: Ledger) -> None:
+        plan(ledger, [ANN, BOB, EVE, "dan@example.org"])
+        ledger.suppress([Suppression(ANN, "unsubscribe")])
+        assert addresses(claim(ledger, 2)) == [BOB, EVE]
+
     def test_who_is_suppressed_while_deferred_is_never_claimed_again(self, ledger: Ledger) -> None:
         plan(ledger, [ANN])
         settle(ledger, claim(ledger), Verdict.DEFERRED)
@@ -249,11 +254,11 @@ class LedgerContract:
         assert ledger.planned(SENDING) == ledger.planned(other) == PLAN
         assert set(ledger.sendings()) == {SENDING, other}
 
-    def test_only_the_states_asked_for_are_listed(self, ledger: Ledger) -> None:
-        plan(ledger)
+    def test_the_states_asked_for_are_listed_in_the_order_of_the_plan(self, ledger: Ledger) -> None:
+        plan(ledger, [EVE, BOB, ANN])
         settle(ledger, claim(ledger), Verdict.REFUSED)
         settle(ledger, claim(ledger), Verdict.ACCEPTED)
-        assert addresses(ledger.deliveries(SENDING, ["waiting", "refused"])) == [ANN, EVE]
+        assert addresses(ledger.deliveries(SENDING, ["waiting", "refused"])) == [EVE, ANN]
 
     # Several connections ---------------------------------------------------------------------------------------------
 

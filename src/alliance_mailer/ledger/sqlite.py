@@ -268,11 +268,14 @@ class SqliteLedger:
         self._db.close()
 
 
+_to_json = json.JSONEncoder(ensure_ascii=False, sort_keys=True).encode  # made once: `dumps` makes one a call
+
+
 def _written(contact: Contact, kept: set[str]) -> str:
     fields = {**contact.fields, "name": contact.name}
     if fields.get("email") == contact.address:
         del fields["email"]
-    return json.dumps({name: fields[name] for name in sorted(kept) if fields.get(name)}, ensure_ascii=False)
+    return _to_json({name: fields[name] for name in kept if fields.get(name)})
 
 
 def _delivery(row: tuple[int, str, str, str, str, int, int, str]) -> Delivery:

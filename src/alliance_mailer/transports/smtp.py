@@ -135,7 +135,7 @@ class Smtp:
             what = "the credentials" if isinstance(error, smtplib.SMTPAuthenticationError) else "us"
             raise TransportRefused(f"{where} refuses {what}: {words}") from None
         except (OSError, smtplib.SMTPException) as error:
-            raise TryLater(f"cannot connect to {where}: {error}", hint=_AGAIN) from None
+            raise TryLater(f"cannot connect to {where}: {error.strerror or error}", hint=_AGAIN) from None
         except UnicodeError:
             raise ConfigError(f'transport.host: found "{self._options.host}", expected a server\'s name') from None
 
@@ -224,7 +224,7 @@ class Smtp:
             self._drop()
             if phase == "before the message" and reused:
                 return self._transaction(message)
-            text = f"connection lost {phase}: {error}"
+            text = f"connection lost {phase}: {error.strerror or error}"
             return Outcome(Verdict.UNKNOWN if phase == "after the final dot" else Verdict.DEFERRED, text)
         except BaseException:
             self._drop()  # interrupted: what is half said cannot be ended with QUIT
