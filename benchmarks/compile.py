@@ -1,4 +1,4 @@
-"""One person's message: ours, the standard library's EmailMessage with the same content, and the limit, a join of bytes.
+"""One person's message: ours, EmailMessage with the same content, and the limit, a join of bytes.
 
 Prints the median microseconds a message and the ratios, taken round by round in one run: machines are noisy, ratios are
 steadier. `python benchmarks/compile.py [ROUNDS]`

@@ -224,6 +224,7 @@ def test_an_unknown_transport_is_told_with_the_nearest_one(tmp_path: Path) -> No
         "[transport]\nuse = 'smtp'\nhost = 'x'\nAPI_KEY = 'hunter2!'",
         "[transport]\nuse = 'files'\ntoken = ['hunter2!']",
         "[transport]\nuse = 'smtp'\nhost = 'x'\npassword_env = ['hunter2']",
+        "[transport]\nuse = 'smtp'\nhost = 'x'\npassword_env = 271828",
         "[transport]\npassword = 'hunter2!'",
         "[transport]\npassword = hunter2!",
         "[transport]\npassword = 'hunter2!",
@@ -235,7 +236,7 @@ def test_an_unknown_transport_is_told_with_the_nearest_one(tmp_path: Path) -> No
 def test_a_secret_in_the_file_is_an_error_and_is_not_printed(tmp_path: Path, text: str) -> None:
     problem = only(tmp_path, NEWSLETTER + text)
     assert problem.line
-    assert "hunter2" not in f"{problem} {problem.hint}"
+    assert not re.search("hunter2|271828", f"{problem} {problem.hint}")
 
 
 @pytest.mark.parametrize("key", ["password", "smtp_passwd", "secret", "token", "api_key", "apikey", "API_KEY"])

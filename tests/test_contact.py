@@ -313,7 +313,7 @@ def test_an_unknown_list_is_told_with_the_nearest_one(project: Path) -> None:
     assert str(caught.value) == ('contacts/subscriber.csv: there is no list "subscriber" (did you mean "subscribers"?)')
     with pytest.raises(InputError, match='there is no list "other"'):
         list(read_lists(project / "contacts", ["other"]))
-    with pytest.raises(InputError, match=r'there is no list "suppresed" \(known: other, subscribers\)'):
+    with pytest.raises(InputError, match=r'there is no list "suppresed" \(known: subscribers\)'):
         list(read_lists(project / "contacts", ["suppresed"]))
 
 

@@ -43,17 +43,23 @@ def test_a_program_hears_what_was_written(empty, mailer):
     assert sorted(document["files"]) == files(empty / "d")
 
 
-@pytest.mark.parametrize(
-    "name", ["mailer.toml", ".gitignore", "contacts/subscribers.csv", "templates/digest/inline.css"]
-)
+@pytest.mark.parametrize("name", ["mailer.toml", "contacts/subscribers.csv", "templates/digest/inline.css"])
 def test_nothing_is_overwritten_and_nothing_else_is_written(empty, mailer, name):
     (empty / name).parent.mkdir(parents=True, exist_ok=True)
     (empty / name).write_text("mine")
     result = mailer("init")
     assert result.code == 2
-    assert f"{name} is there already; nothing was written" in result.err
+    assert f"{name}: there already; nothing was written" in result.err
     assert (empty / name).read_text() == "mine"
     assert files(empty) == [name]
+
+
+def test_a_repository_keeps_what_it_ignores_already(empty, mailer):
+    (empty / ".gitignore").write_text("/private/\n")
+    assert mailer("init").code == 0
+    ignored = (empty / ".gitignore").read_text().splitlines()
+    assert ignored[0] == "/private/"
+    assert "/.mailer/" in ignored
 
 
 def test_a_file_is_no_folder(empty, mailer):

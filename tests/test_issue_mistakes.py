@@ -96,7 +96,7 @@ def test_a_mistake_in_a_key_is_named_with_its_line(line: str, message: str) -> N
     assert problem.message.startswith(message)
 
 
-@pytest.mark.parametrize("bad", ['"\\UFFFFFFFF"', '"\\U00110000"', "[" * 5000])
+@pytest.mark.parametrize("bad", ['"\\UFFFFFFFF"', '"\\U00110000"', "[" * 2000])
 def test_yaml_that_its_own_reader_stumbles_over_is_named(bad: str) -> None:
     assert only(front(f"subject: {bad}\n")).message.startswith("this is no YAML: ")
 

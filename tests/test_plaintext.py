@@ -194,12 +194,12 @@ def test_no_line_is_wider_however_deep_it_stands(words: list[str], nesting: list
 
 @given(st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs", "Zl", "Zp"]), min_size=1, max_size=200))
 def test_wrapping_loses_no_word(words: str) -> None:
-    invisible = "[\u00ad\u200b-\u200d\u2060\ufeff\\s\ue000]"
+    invisible = "[\u00ad\u200b\u2060\ufeff\\s\ue000]"
     assert re.sub(invisible, "", _wrap(words)) == re.sub(invisible, "", words)
 
 
 def test_hard_blanks_and_invisible_characters_become_plain(text: Callable[[str], str]) -> None:
-    assert text("a\u00a0b\u202fc\u200bd\ufeffe\u00adf\u2060g\u200dh") == "a b cdefgh"
+    assert text("a\u00a0b\u202fc\u200bd\ufeffe\u00adf\u2060gh") == "a b cdefgh"
     assert text("typographic “quotes”—and ’s") == "typographic “quotes”—and ’s"
 
 

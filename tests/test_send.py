@@ -154,7 +154,7 @@ def test_a_bad_address_is_refused_by_name_and_keeps_nobody_else_from_it(send, ma
     assert "mailer status --issue 2.6 --failed" in result.out
     assert len(recipients(outbox)) == 24
     assert re.search(r"refused +kate@@example\.org", mailer("status", "--issue", "2.6", "--failed").out)
-    assert send().code == 0
+    assert send().code == 1  # everyone has it but her
 
 
 def test_a_row_of_an_address_that_is_there_already_is_passed_over_and_told(send, project, outbox):

@@ -97,7 +97,7 @@ def test_who_joins_later_gets_it_when_it_is_asked_for(send, live, project):
         contacts.write("new@example.org\n")
     told = send()
     assert told.code == 0
-    assert "1 person joined the lists since: mailer send --issue 2.6 --to-new" in told.out
+    assert "1 person joined the lists since: mailer send --issue 2.6 --transport live --to-new" in told.out
     assert len(live.accepted) == 6
     assert send("--to-new").code == 0
     assert recipients(live)[6:] == ["new@example.org"]
@@ -119,6 +119,50 @@ def test_who_is_suppressed_after_the_plan_does_not_get_it(send, live, project):
     assert len(live.accepted) == 5
 
 
+def test_a_sending_that_the_server_took_from_nobody_may_be_mended_and_sent(send, live, project):
+    live.rcpt_replies = dict.fromkeys([AMELIA], "550 5.7.1 sender domain not verified")
+    assert send().code == 69
+    assert live.accepted == []
+    change(project / "mailer.toml", "Digest <digest@example.org>", "Digest <news@example.org>")
+    live.rcpt_replies = {}
+    assert send().code == 0
+    assert len(live.accepted) == 6
+
+
+def test_who_joins_does_not_get_another_edition(send, live, project):
+    send()
+    change(project / "issues" / "2.6.md", "Every two weeks", "Every second week")
+    with (project / LIST).open("a") as contacts:
+        contacts.write("new@example.org\n")
+    result = send("--to-new")
+    assert result.code == 77
+    assert "+Thank you for reading" in result.err
+    assert len(live.accepted) == 6
+
+
+def test_a_plan_is_finished_without_its_list(send, live, project):
+    send("--limit", "2")
+    (project / LIST).unlink()
+    result = send()
+    assert result.code == 0
+    assert "who joined since is not known" in result.err
+    assert len(live.accepted) == 6
+
+
+def test_a_limit_of_the_server_leaves_everybody_for_later(send, live):
+    live.data_replies = {AMELIA: "552 5.3.4 message too big"}
+    assert send().code == 69
+    live.data_replies = {}
+    assert send("--limit", "9").code == 75  # deferred for a minute
+    assert len(live.accepted) == 5
+
+
+def test_an_unknown_rule_cannot_be_allowed(mailer, live):
+    result = mailer(*LIVE, "--yes", "--allow", "L01")
+    assert result.code == 2
+    assert 'there is no rule L01 (did you mean "L001"?)' in result.err
+
+
 # It asks ---------------------------------------------------------------------------------------------------------------
 
 
@@ -126,7 +170,7 @@ def test_without_a_terminal_and_without_yes_nothing_is_sent(mailer, live, projec
     result = mailer(*LIVE)
     assert result.code == 2
     assert "a live sending asks first, and there is no terminal" in result.err
-    assert "try: mailer send --issue 2.6 --yes" in result.err
+    assert "try: mailer send --issue 2.6 --transport live --yes" in result.err
     assert live.accepted == []
     assert counts(mailer) == {}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -48,7 +49,7 @@ class Session:
         """Read, render and compile an issue; `mark` goes before its subject."""
         from dataclasses import replace
 
-        from .checks import run_checks
+        from .checks import check_audience, run_checks
         from .edition import compile_edition
         from .issue import load_issue
         from .render import render
@@ -58,7 +59,12 @@ class Session:
         rendered = render(issue, publication, self.project / "templates")
         if mark:
             rendered = replace(rendered, subject=mark + rendered.subject)
-        return issue, compile_edition(rendered, publication, issue.number, issue.file), run_checks(issue)
+        edition = compile_edition(rendered, publication, issue.number, issue.file)
+        return (
+            issue,
+            edition,
+            run_checks(issue) + check_audience(issue, edition.merge_fields, self.project / "contacts"),
+        )
 
 
 def _print_version(wanted: bool) -> None:
@@ -84,7 +90,7 @@ def _options(
         bool, typer.Option("--json", help="One JSON document on stdout; words for people on stderr.")
     ] = False,
     verbose: Annotated[
-        bool, typer.Option("-v", "--verbose", help="Say more; show a traceback if the program itself fails.")
+        bool, typer.Option("-v", "--verbose", help="Show a traceback if the program itself fails.")
     ] = False,
     _version: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
@@ -164,7 +170,7 @@ def build(
 
     \b
     mailer build --issue 2.6
-    mailer build --issue 2.6 --out /tmp/look
+    mailer build --issue 2.6 --out look
     """
     from .build import build_files
     from .disk import write_atomically
@@ -174,6 +180,9 @@ def build(
     loaded, edition, findings = session.load(issue)
     folder = out or session.project / "build" / loaded.number
     files, manifest = build_files(loaded, edition)
+    for left in (*folder.glob("pictures/*"), *folder.glob("assets/*")):  # of an earlier build
+        if left.relative_to(folder).as_posix() not in files:
+            left.unlink()
     for name, data in files.items():
         write_atomically(folder / name, data)
     session.report.findings(findings, as_warnings=True)
@@ -195,7 +204,7 @@ def check(context: typer.Context, issue: IssueOption) -> None:
     session: Session = context.obj
     session.open()
     loaded, _, findings = session.load(issue)
-    session.report.findings(findings, as_warnings=False)
+    session.report.findings(findings, as_warnings=False, result=True)
     if not findings:
         session.report.say(f"{loaded.file}: nothing found")
     session.report.document({"findings": _as_json(findings)})
@@ -307,6 +316,9 @@ def run(argv: list[str]) -> int:
     from .errors import MailerError, UsageError
     from .report import Report
 
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a terminal in Latin-1 has no arrow, and no Japanese
+            stream.reconfigure(errors="backslashreplace")
     # --json and -v are understood behind the command, too.
     everywhere = [word for word in argv if word in ("--json", "-v", "--verbose")]
     argv = [*everywhere, *(word for word in argv if word not in everywhere)]
@@ -330,6 +342,9 @@ def run(argv: list[str]) -> int:
             return 2
         if "-v" in everywhere or "--verbose" in everywhere:
             raise
+        if isinstance(error, OSError):  # the terminal, a pipe: files have their own words
+            print(f"error: {error.strerror or error}; nothing is lost", file=sys.stderr)
+            return 75
         mistake = f"a mistake of the program itself: {type(error).__name__}: {error}"
         print(f"{mistake}\n  try: the same with -v, and report what it prints", file=sys.stderr)
         return 70

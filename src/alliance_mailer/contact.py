@@ -5,6 +5,7 @@ heading, a line break in a cell. All of that is read; what cannot be read is nam
 dropped in silence.
 """
 
+import contextlib
 import csv
 import io
 import os
@@ -135,7 +136,7 @@ def _check_heading(heading: list[str], name: str, required: str) -> None:
     if required not in heading:
         named = ", ".join(filter(None, heading)) or "nothing"
         message = f'the first line names no "{required}" column; it names: {named}'
-        raise InputError(Problem(name, 1, message, "make the first line: email,name,first_name,last_name,tags"))
+        raise InputError(Problem(name, 1, message, "insert a first line above: email,name,first_name,last_name,tags"))
     doubled = sorted({column for column in heading if column and heading.count(column) > 1})
     if doubled:
         raise InputError(Problem(name, 1, f"two columns are called {doubled[0]}"))
@@ -215,12 +216,26 @@ def read_suppressions(path: Path, name: str) -> Iterator[Suppression]:
         yield Suppression(address, row.get("reason", ""), row.get("since", ""), row.get("source", ""))
 
 
+def read_columns(folder: Path, name: str) -> set[str]:
+    """The columns of a list, known fields among them. Raises InputError for a list that is not there."""
+    path, shown = _list(folder, name)
+    with _open(path, shown) as stream:
+        dialect = _dialect(stream, shown)
+        with contextlib.suppress(csv.Error, UnicodeDecodeError):  # told when the rows are read
+            return {"email", "name", *map(_column, next(csv.reader(stream, dialect), []))} - {"", "tags"}
+    return {"email", "name"}
+
+
 def read_lists(folder: Path, lists: Iterable[str]) -> Iterator[Contact]:
     """The contacts of several lists, one after the other. Raises InputError for a list that is not there."""
     for name in lists:
-        path = folder / f"{name}.csv"
-        if not path.is_file():
-            known = sorted(p.stem for p in folder.glob("*.csv") if p.stem != "suppressed")
-            message = f'there is no list "{name}"{did_you_mean(name, known)}'
-            raise InputError(Problem(f"{folder.name}/{name}.csv", None, message))
-        yield from read_contacts(path, f"{folder.name}/{name}.csv")
+        yield from read_contacts(*_list(folder, name))
+
+
+def _list(folder: Path, name: str) -> tuple[Path, str]:
+    path, shown = folder / f"{name}.csv", f"{folder.name}/{name}.csv"
+    if not path.is_file():
+        known = sorted(other.stem for other in folder.glob("*.csv") if other.is_file() and other.stem != "suppressed")
+        message = f'there is no list "{name}"{did_you_mean(name, known)}'
+        raise InputError(Problem(shown, None, message, f"make {shown}, or name another list: audience: […]"))
+    return path, shown

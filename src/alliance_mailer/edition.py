@@ -14,7 +14,7 @@ from .contact import Contact
 from .errors import InputError, Problem
 from .publication import Publication
 from .render import Rendered, content_id
-from .slots import Gap, MarkerError, Place, Segments
+from .slots import Field, Gap, MarkerError, Place, Segments
 from .unsubscribe import header_fields
 
 
@@ -34,10 +34,15 @@ class Edition:
     risky: tuple[Gap, ...]  # those that not every person's data can fill: no fallback, or a whole link
 
     @property
+    def merge_fields(self) -> tuple[Field, ...]:
+        """The contact fields that it writes, each with its fallback."""
+        gaps = (*self.subject.gaps, *self.gaps)
+        return tuple(dict.fromkeys(gap.field for gap in gaps if gap.field.name != "unsubscribe_url"))
+
+    @property
     def fields(self) -> frozenset[str]:
         """The names of the contact fields that it writes."""
-        gaps = (*self.subject.gaps, *self.gaps)
-        return frozenset(gap.field.name for gap in gaps) - {"unsubscribe_url"}
+        return frozenset(field.name for field in self.merge_fields)
 
     def body_for(self, values: Mapping[str, str]) -> list[bytes]:
         """The pieces of the encoded body for one person, to be joined. Raises as `slots.Gap.write` does."""

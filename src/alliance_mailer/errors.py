@@ -24,6 +24,10 @@ class Problem:
     message: str
     hint: str = ""
 
+    def __post_init__(self) -> None:
+        if "(did you mean" in self.message:  # that says what to type; an example beside it would contradict
+            object.__setattr__(self, "hint", "")
+
     def __str__(self) -> str:
         place = f"{self.file}:{self.line}" if self.line else self.file
         return f"{place}: {self.message}" if place else self.message

@@ -30,18 +30,17 @@ def copy_example(folder: Path) -> list[str]:
 
     Raises UsageError where one is there already (nothing is written then), TryLater where the disk takes nothing.
     """
-    there = [name for name in (*_FILES, ".gitignore") if (folder / name).exists()]
+    there = [name for name in _FILES if (folder / name).exists()]
     if folder.is_file():
         raise UsageError(f"{folder} is a file", hint="mailer init my-digest")
     if there:
-        raise UsageError(
-            f"{folder / there[0]} is there already; nothing was written", hint="mailer init in a new folder"
-        )
+        raise UsageError(f"{', '.join(there)}: there already; nothing was written", hint="mailer init in a new folder")
     try:
         for name in _FILES:
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(example_folder() / name, folder / name)
-        (folder / ".gitignore").write_text(GITIGNORE)
+        with (folder / ".gitignore").open("a") as ignored:  # in a repository there is one
+            ignored.write(GITIGNORE)
     except OSError as error:
         raise TryLater(f"{error.filename or folder} cannot be written: {error.strerror}") from None
     return [*_FILES, ".gitignore"]

@@ -13,6 +13,7 @@ from .issue import NUMBER, load_issue
 from .manuscript import Definition, issue_definition
 from .report import Report
 
+_PICTURES = (".png", ".jpg", ".jpeg", ".gif")
 _OTHER_KINDS = (".docx", ".doc", ".odt", ".rtf", ".pdf", ".html", ".htm")
 
 
@@ -45,8 +46,13 @@ def _copy_pictures(definition: Definition, source: Path, target: Path) -> list[s
     copied = []
     for name in dict.fromkeys(named):
         # Only what lies below the manuscript's own folder, and only to where nothing is.
-        inside = (source / name).resolve().is_relative_to(source.resolve())
-        if inside and (source / name).is_file() and not (target / name).exists():
+        inside = all((folder / name).resolve().is_relative_to(folder.resolve()) for folder in (source, target))
+        if (
+            inside
+            and (source / name).suffix.lower() in _PICTURES
+            and (source / name).is_file()
+            and not (target / name).exists()
+        ):
             write_atomically(target / name, (source / name).read_bytes())
             copied.append(f"issues/{name}")
     return copied

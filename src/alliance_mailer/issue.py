@@ -87,7 +87,12 @@ def issue_numbers(project: Path) -> list[str]:
     """The numbers of all issues, 2.9 before 2.10."""
     folder = project / "issues"
     names = {path.stem for path in folder.glob("*.md")} | {path.parent.name for path in folder.glob("*/index.md")}
-    return sorted(names, key=lambda name: [(part.isdigit(), part.zfill(12)) for part in re.split(r"[._-]", name)])
+    return sorted(names, key=number_order)
+
+
+def number_order(number: str) -> list[tuple[bool, str]]:
+    """What numbers are sorted by: 2.9 before 2.10."""
+    return [(part.isdigit(), part.zfill(12)) for part in re.split(r"[._-]", number)]
 
 
 def load_issue(project: Path, number: str) -> Issue:

@@ -19,7 +19,7 @@ from .slots import Field, Markers
 COLUMNS = 72  # by display width: a Japanese character takes two
 
 _GLUE = "\ue000"  # keeps a reference on the line of the words that it belongs to
-_INVISIBLE = re.compile("[\u00ad\u200b-\u200d\u2060\ufeff]")
+_INVISIBLE = re.compile("[\u00ad\u200b\u2060\ufeff]")  # U+200C and U+200D spell words and emoji
 _BLANK = re.compile("[ \t\u00a0\u202f]+")
 
 # What a line never breaks inside: a word between blanks; or, where the script writes none, one character with the marks

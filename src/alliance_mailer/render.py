@@ -45,7 +45,7 @@ def render(issue: Issue, publication: Publication, templates: Path) -> Rendered:
     if not (folder / "message.mjml.j2").is_file():
         known = [path.parent.name for path in templates.glob("*/message.mjml.j2")]
         message = f'there is no template "{issue.template}"{did_you_mean(issue.template, known)}'
-        raise InputError(Problem(issue.file, None, message, f"make {folder.name}/message.mjml.j2"))
+        raise InputError(Problem(issue.file, None, message, f"make {templates.name}/{issue.template}/message.mjml.j2"))
     markers = issue.markers()
     theme = Theme(folder, f"{templates.name}/{issue.template}", markers)
     context = _context(issue, publication, markers)

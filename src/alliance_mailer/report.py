@@ -64,13 +64,14 @@ class Report:
         if hint:
             _print(f"  try: {hint}", sys.stderr)
 
-    def findings(self, findings: Sequence[Finding], *, as_warnings: bool) -> None:
-        """Findings, one a line; `as_warnings` where they stop nothing."""
+    def findings(self, findings: Sequence[Finding], *, as_warnings: bool, result: bool = False) -> None:
+        """Findings, one a line; `as_warnings` where they stop nothing, `result` where they were asked for."""
+        out = self.out if result else sys.stderr
         for finding in findings:
             word = "warning" if as_warnings else finding.severity
-            _print(_styled(f"{word}: ", "33" if word == "warning" else "31") + str(finding), sys.stderr)
+            _print(_styled(f"{word}: ", "33" if word == "warning" else "31") + str(finding), out)
         for rule, fix in dict.fromkeys((finding.rule, finding.fix) for finding in findings):
-            _print(f"  {rule}: {fix}", sys.stderr)
+            _print(f"  {rule}: {fix}", out)
 
     # A sending ----------------------------------------------------------------------------------------------------
 
@@ -96,9 +97,9 @@ class Report:
             )
         for contact, winner in audience.duplicates[:_SHOWN]:
             self.warn(f"{contact.source}: {contact.address} stands in {winner} already; that row counts")
-        for name, rows in (("invalid", audience.invalid), ("double", audience.duplicates)):
-            if len(rows) > _SHOWN:
-                self.warn(f"… and {len(rows) - _SHOWN} more {name} rows")
+        for name, count in (("invalid", audience.invalid_count), ("double", audience.duplicate_count)):
+            if count > _SHOWN:
+                self.warn(f"… and {count - _SHOWN} more {name} rows")
 
     @contextmanager
     def progress(self, total: int) -> Iterator[Callable[[Outcome], None]]:

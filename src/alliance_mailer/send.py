@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from .checks import Finding, errors_in
+from .checks import RULES, Finding, errors_in
 from .config import Config, TransportConfig
 from .contact import read_lists, read_suppressions
 from .deliver import deliver
@@ -25,6 +25,7 @@ from .errors import (
     TransportRefused,
     TryLater,
     UsageError,
+    did_you_mean,
 )
 from .issue import Issue
 from .ledger import Audience, Delivery, Ledger, Planned, Sending, Tally
@@ -62,10 +63,13 @@ def send_issue(
 ) -> int:
     """Plan, ask, deliver. Returns the exit code; raises MailerError where nothing was sent."""
     chosen = config.transport(transport)
+    for rule in request.allow - RULES.keys():
+        raise UsageError(f"--allow: there is no rule {rule}{did_you_mean(rule, RULES)}", hint="mailer check --help")
     local = transport_module(chosen.use).LOCAL
     sending = Sending(issue.number, rehearsal=local)
     report.findings(findings, as_warnings=local)
-    refused = [] if local else errors_in(findings, request.allow)
+    # Who lacks a field is said below, person by person.
+    refused = [] if local else errors_in(findings, {*request.allow, "M010"})
     if refused:
         rules = " ".join(f"--allow {rule}" for rule in dict.fromkeys(finding.rule for finding in refused))
         mistakes = "a mistake" if len(refused) == 1 else f"{len(refused)} mistakes"
@@ -93,25 +97,28 @@ class _Run:
     def run(self) -> int:
         ledger, sending, report = self.ledger, self.sending, self.report
         contacts = self.project / "contacts"
+        if not (contacts / "suppressed.csv").exists():
+            report.warn("there is no contacts/suppressed.csv: nobody is kept from being mailed by it")
         ledger.suppress(read_suppressions(contacts / "suppressed.csv", "contacts/suppressed.csv"))
         planned = self._earlier_plan()
-        ledger.recover(sending, repeat=sending.rehearsal)
-        audience = ledger.stage(
-            sending, read_lists(contacts, self.issue.audience), self.edition.fields, self.edition.mistakes
-        )
-        report.audience(audience)
+        if not self.request.dry_run:
+            ledger.recover(sending, repeat=sending.rehearsal)
+        plans = planned is None or self.request.to_new
+        audience = self._stage(contacts, plans=plans)
         if planned is None:
             self._refuse_empty(audience)
         tally = ledger.tally(sending)
         left = tally.waiting + tally.deferred
-        self._refuse_another_edition(planned, left)
-        plans = planned is None or self.request.to_new
-        if plans:
-            self._refuse_mistakes(audience)
         joining = audience.joined if plans else 0
+        self._refuse_another_edition(planned, left + joining)
+        if plans:
+            report.audience(audience)
+            self._refuse_mistakes(audience)
         if not left + joining and planned:
             return self._everyone_has_it(tally, audience, planned)
         self._show(left, joining, audience, tally)
+        if self.issue.send_at and self.issue.send_at.replace(tzinfo=self.config.publication.timezone) > _now():
+            report.warn(f"{self.issue.file} says send_at {self.issue.send_at:%Y-%m-%d %H:%M}; this sends now")
         if self.request.dry_run:
             if plans:
                 ledger.plan(sending, self._plan(), _now())
@@ -120,6 +127,17 @@ class _Run:
             return 0
         self._ask(self._total(left + joining))
         return self._deliver(fresh=planned is None, plans=plans, total=left + joining)
+
+    @property
+    def _command(self) -> str:
+        """The command line that was typed, for hints: none of its options may get lost."""
+        request = self.request
+        options = [f"--issue {self.issue.number}"]
+        options += [f"--transport {self.chosen.name}"] if self.chosen.name != "default" else []
+        options += [f"--limit {request.limit}"] if request.limit else []
+        options += ["--to-new"] if request.to_new else []
+        options += [f"--allow {rule}" for rule in sorted(request.allow)]
+        return f"mailer send {' '.join(options)}"
 
     def _total(self, people: int) -> int:
         return min(people, self.request.limit or people)
@@ -135,17 +153,36 @@ class _Run:
             hint = f"add people to {self._lists.split(', ')[0]}, or name another list: audience: […]"
             raise InputError(f"the audience is empty: {who} {self._lists}{why}", hint=hint)
 
+    def _stage(self, contacts: Path, *, plans: bool) -> Audience:
+        """Read the lists. A plan that is only to be finished does not need them: then they tell who joined."""
+        rows = read_lists(contacts, self.issue.audience)
+        try:
+            return self.ledger.stage(self.sending, rows, self.edition.fields, self.edition.mistakes)
+        except InputError as error:
+            if plans:
+                raise
+            self.report.warn(f"{error}; who joined since is not known")
+            return Audience()
+
     def _earlier_plan(self) -> Planned | None:
-        """What was planned before; a rehearsal of another edition, or whose files are gone, starts afresh."""
-        planned = self.ledger.planned(self.sending)
-        if planned and self.sending.rehearsal:
-            module = transport_module(self.chosen.use)
-            if planned.edition != self.edition.sha256 or not module.remains(
-                self.chosen.options, self.project, self.issue.number
-            ):
-                self.ledger.forget_rehearsal(self.issue.number)
-                return None
-        return planned
+        """What was planned before. It starts afresh where nobody has it in another form already.
+
+        That is a rehearsal of another edition, through another transport or whose files are gone; and a sending of
+        another edition that the server took from nobody.
+        """
+        planned, tally = self.ledger.planned(self.sending), self.ledger.tally(self.sending)
+        if planned is None:
+            return None
+        another = planned.edition != self.edition.sha256
+        if self.sending.rehearsal:
+            written = transport_module(self.chosen.use).written(self.chosen.options, self.project, self.issue.number)
+            afresh = another or planned.transport != self._banner() or written < tally.accepted
+        else:
+            # A claim of a dead run may have been taken; `recover` makes it unknown only below, so waiting ones count.
+            afresh = another and not (tally.accepted or tally.unknown or self.ledger.claimed(self.sending))
+        if afresh:
+            self.ledger.forget(self.sending)
+        return None if afresh else planned
 
     def _plan(self) -> Planned:
         return Planned(self.edition.sha256, self._banner(), self.edition.subject.shown(), self.edition.text.shown())
@@ -159,7 +196,7 @@ class _Run:
             return
         old = [f"Subject: {planned.subject}", *planned.text.splitlines()]
         new = [f"Subject: {self.edition.subject.shown()}", *self.edition.text.shown().splitlines()]
-        changes = list(difflib.unified_diff(old, new, "what was sent", self.issue.file, n=0, lineterm=""))
+        changes = list(difflib.unified_diff(old, new, "what was sent", "what it says now", n=0, lineterm=""))
         said = (
             "\n".join(changes[:40])
             if changes
@@ -174,10 +211,10 @@ class _Run:
         if not audience.mistakes:
             return
         problems = []
-        for contact, mistakes in audience.mistakes[:20]:
+        for contact, mistakes in audience.mistakes:
             file, _, line = contact.source.rpartition(":")
             problems += [Problem(file, int(line), f"{contact.address} {mistake}") for mistake in mistakes]
-        more = len(audience.mistakes) - 20
+        more = audience.mistake_count - len(audience.mistakes)
         if more > 0:
             problems.append(Problem("", None, f"… and {people(more)} more"))
         hint = 'give the field a fallback, {{ contact.first_name | default("reader") }}, or complete the list'
@@ -185,7 +222,7 @@ class _Run:
         raise InputError(problems)
 
     def _everyone_has_it(self, tally: Tally, audience: Audience, planned: Planned) -> int:
-        report, issue = self.report, self.issue.number
+        report = self.report
         if self.sending.rehearsal:
             done = "The rehearsal is complete"
         else:
@@ -194,16 +231,17 @@ class _Run:
         if planned.edition != self.edition.sha256:
             report.say(f"{self.issue.file} has changed since; what went out was edition {planned.edition[:12]}.")
         if audience.joined:
-            report.say(f"{people(audience.joined)} joined the lists since: mailer send --issue {issue} --to-new")
+            report.say(f"{people(audience.joined)} joined the lists since: {self._command} --to-new")
         self._say_what_next(tally)
         report.document(report.tally(self.sending, tally, planned))
-        return 1 if tally.unknown else 0
+        return 1 if tally.refused or tally.unknown else 0
 
     def _show(self, left: int, joining: int, audience: Audience, tally: Tally) -> None:
         done = f"; {tally.accepted} have it" if tally.accepted else ""
         if self.request.to_new or not tally.planned:
-            suppressed = f", {audience.suppressed} suppressed" if audience.suppressed else ""
-            who = f"{people(left + joining)} ({audience.people} in {self._lists}{suppressed}{done})"
+            apart = f", {audience.suppressed} suppressed" if audience.suppressed else ""
+            apart += f", {audience.invalid_count} invalid" if audience.invalid else ""
+            who = f"{people(left + joining)} ({audience.people} in {self._lists}{apart}{done})"
         else:
             joined = f", {audience.joined} joined since: --to-new" if audience.joined else ""
             who = f"{people(left)} left of {tally.planned} planned{done}{joined}"
@@ -220,7 +258,7 @@ class _Run:
         if not sys.stdin.isatty():
             raise UsageError(
                 "a live sending asks first, and there is no terminal",
-                hint=f"mailer send --issue {number} --yes",
+                hint=f"{self._command} --yes",
             )
         print(
             f"\nSend it to {people(count)}? Type the issue's number ({number}): ",
@@ -229,7 +267,7 @@ class _Run:
             flush=True,
         )
         if sys.stdin.readline().strip() != number:
-            raise UsageError("nothing was sent", hint=f"mailer send --issue {number}, and type {number}")
+            raise UsageError("nothing was sent", hint=f"{self._command}, and type {number}")
 
     def _deliver(self, *, fresh: bool, plans: bool, total: int) -> int:
         ledger, sending = self.ledger, self.sending
@@ -265,7 +303,8 @@ class _Run:
         if stopped:
             report.error(stopped)
         else:
-            report.document(report.tally(self.sending, tally, self.ledger.planned(self.sending)))
+            document = report.tally(self.sending, tally, self.ledger.planned(self.sending))
+            report.document(document | {"transport": self._banner()})
         if left:
             due = self.ledger.next_due(self.sending)
             when = f" after {due.astimezone():%H:%M}" if due and due > _now() else ""
@@ -302,7 +341,8 @@ def _interruptible() -> Iterator[Callable[[], bool]]:
         if asked.is_set():
             raise KeyboardInterrupt
         asked.set()
-        print("\nfinishing the message on the wire; once more aborts at once", file=sys.stderr, flush=True)
+        with contextlib.suppress(OSError):  # print() in a handler could fail amid the server's answer
+            os.write(2, b"\nfinishing the message on the wire; once more aborts at once\n")
 
     before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from .config import Config
-from .contact import Contact, canonical_address, read_lists
+from .contact import Contact, canonical_address, read_lists, read_suppressions
 from .edition import Edition
 from .errors import InputError, Problem
 from .issue import Issue
@@ -30,6 +30,9 @@ def send_test(
 ) -> int:
     """Send to one address. Returns the exit code."""
     recipient = _canonical("--to", to)
+    suppressed = read_suppressions(project / "contacts" / "suppressed.csv", "contacts/suppressed.csv")
+    if any(suppression.address == recipient for suppression in suppressed):
+        raise InputError(f"{recipient} stands in contacts/suppressed.csv and must never be mailed")
     contact = edition.neutral_reader
     if as_:
         model, lists = _canonical("--as", as_), read_lists(project / "contacts", issue.audience)

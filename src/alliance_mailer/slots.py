@@ -83,6 +83,9 @@ class MarkerError(ValueError):
     """A merge field stands where no value can be written safely, or a stage has damaged its marker."""
 
 
+_IN_URL = re.compile(r"(?:https?://|mailto:)\S*$")  # in plain text, what a gap within a URL follows
+
+
 class Markers:
     """Gives each field its marker, and cuts finished text at the markers."""
 
@@ -109,7 +112,10 @@ class Markers:
     def split(self, text: str) -> Segments:
         """Cut plain text. Raises MarkerError where a marker was damaged."""
         pieces = self._pattern.split(text)
-        gaps = tuple(Gap(self._fields[int(index)], Place.PLAIN) for index in pieces[1::2])
+        gaps = tuple(
+            Gap(self._fields[int(index)], Place.URL_PART if _IN_URL.search(before) else Place.PLAIN)
+            for before, index in zip(pieces[::2], pieces[1::2], strict=False)
+        )
         return self._whole(Segments(tuple(pieces[::2]), gaps))
 
     def split_html(self, text: str) -> Segments:

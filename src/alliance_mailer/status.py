@@ -5,7 +5,7 @@ from pathlib import Path
 
 from .config import Config
 from .errors import InputError, UsageError
-from .issue import issue_numbers
+from .issue import issue_numbers, number_order
 from .ledger import Sending, Tally
 from .ledger.sqlite import open_ledger
 from .report import Report
@@ -21,7 +21,7 @@ def show_status(
         raise UsageError("--csv and --json both want the whole of stdout", hint="leave one of them out")
     ledger = open_ledger(config.ledger, dry_run=not config.ledger.exists())
     with contextlib.closing(ledger):
-        known = ledger.sendings()
+        known = sorted(ledger.sendings(), key=lambda sending: (number_order(sending.issue), sending.rehearsal))
         if number is not None and number not in {
             *issue_numbers(project),
             *(sending.issue for sending in known),

@@ -139,7 +139,9 @@ class Theme:
             message = f"there is no {error.name!r} in the template's folder"
             raise self._error(*self._raised_in(error, name), message) from None
         except Exception as error:  # noqa: BLE001 (a template may raise anything; the line is what helps)
-            raise self._error(*self._raised_in(error, name), str(error) or type(error).__name__) from None
+            # "'alliance_mailer.render._IssueView object' has no …": the author knows it as issue.
+            known = re.sub(r"'alliance_mailer\.\w+\._?(\w+?)(?:View)? object'", lambda at: at[1].lower(), str(error))
+            raise self._error(*self._raised_in(error, name), known or type(error).__name__) from None
 
     def css(self, name: str) -> str:
         """A style sheet of the folder, empty where there is none. Raises InputError for what would fetch something."""

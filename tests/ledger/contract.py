@@ -247,7 +247,7 @@ class LedgerContract:
         other = Sending("2.7", rehearsal=True)
         for sending in (SENDING, REHEARSAL, other):
             plan(ledger, [ANN], sending)
-        ledger.forget_rehearsal("2.6")
+        ledger.forget(REHEARSAL)
         assert ledger.tally(REHEARSAL) == Tally()
         assert ledger.planned(REHEARSAL) is None
         assert ledger.tally(SENDING) == ledger.tally(other) == Tally(waiting=1)

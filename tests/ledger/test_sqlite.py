@@ -145,5 +145,5 @@ def test_the_innermost_and_latest_mount_tells_the_file_system(folder, kind):
 def test_a_forgotten_rehearsal_leaves_no_text_behind(path, opened):
     ledger = opened(path)
     plan(ledger, sending=REHEARSAL)
-    ledger.forget_rehearsal("2.6")
+    ledger.forget(REHEARSAL)
     assert ledger._db.execute("select count(*) from edition").fetchone() == (0,)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alliance_mailer.errors import ConfigError, TryLater
-from alliance_mailer.transports.files import Files, Options, connect, describe, file_name, remains
+from alliance_mailer.transports.files import Files, Options, connect, describe, file_name, written
 
 from .contract import TransportContract
 from .letters import letter, small
@@ -148,6 +148,6 @@ def test_a_message_that_cannot_be_removed_is_a_reason_to_try_later(tmp_path):
 
 
 def test_a_rehearsal_remains_as_long_as_its_messages_do(tmp_path, edition):
-    assert not remains(Options(), tmp_path, "2.6")
+    assert written(Options(), tmp_path, "2.6") == 0
     opened(tmp_path).send([letter(edition)])
-    assert remains(Options(), tmp_path, "2.6")
+    assert written(Options(), tmp_path, "2.6") == 1

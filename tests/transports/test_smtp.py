@@ -72,7 +72,6 @@ VERDICTS = [
     ("DOT", "451 4.3.0 try later", DEFERRED),
     ("DOT", "421 4.3.2 shutting down", DEFERRED),
     ("DOT", "554 5.6.0 content refused", REFUSED),
-    ("DOT", "552 5.3.4 too big", REFUSED),
     ("DOT", DROP, UNKNOWN),
     ("DOT", "hello?", UNKNOWN),
     ("DOT", "354 go on", UNKNOWN),
@@ -98,6 +97,8 @@ def test_a_reply_has_its_verdict_and_the_next_message_goes_out(scripted, opened,
         ("MAIL", "550 5.1.8 sender unknown"),
         ("MAIL", "530 5.7.0 authenticate first"),
         ("MAIL", "552 5.3.4 too big"),
+        ("DOT", "552 5.3.4 too big"),
+        ("RCPT", "550 5.4.5 daily limit exceeded"),
         ("RCPT", "530 authenticate first"),
         ("RCPT", "535 who are you"),
         ("RCPT", "550 5.7.26 unauthenticated mail"),
@@ -174,6 +175,11 @@ def test_one_connection_carries_all_messages(scripted, opened, edition):
     assert server.verbs() == ["EHLO", *["MAIL", "RCPT", "DATA"] * 3, "QUIT"]
 
 
+def test_no_reply_waits_for_another_packet(scripted, opened):
+    transport = opened(scripted().port)
+    assert transport._smtp.sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
 def test_a_refused_recipient_costs_no_connection(scripted, opened, edition):
     server = scripted(RCPT=["550 5.1.1 no such user"])
     transport = opened(server.port)
@@ -242,8 +248,10 @@ def test_the_answer_to_quit_changes_nothing(scripted, opened, edition, answer):
     ],
 )
 def test_a_greeting_that_fails_stops_before_anything_is_sent(scripted, opened, script, code):
+    began = time.monotonic()
     with pytest.raises(MailerError) as stop:
         opened(scripted(**script).port, timeout=0.3)
+    assert time.monotonic() - began < 5
     assert stop.value.code == code
     assert stop.value.code == 69 or stop.value.hint
 

@@ -86,6 +86,11 @@ def test_a_message_goes_over_tls_to_a_server_that_we_trust(scripted, serving, op
     assert [data for _, _, data in server.accepted] == [message.as_bytes()]
 
 
+def test_no_tls_older_than_1_2_is_spoken(serving, opened, ca_file):
+    transport = opened(serving("implicit").port, tls="implicit", ca_file=ca_file)
+    assert transport._smtp.context.minimum_version >= ssl.TLSVersion.TLSv1_2
+
+
 @pytest.mark.parametrize("tls", ["starttls", "implicit"])
 def test_a_certificate_that_nobody_vouches_for_is_refused(serving, opened, tls):
     with pytest.raises(

@@ -13,6 +13,8 @@ from typing import Protocol
 from ..contact import Contact, Suppression
 from ..message import Outcome
 
+KEPT = 20  # rows of a kind that are named to a person
+
 STATES = ("accepted", "refused", "suppressed", "waiting", "deferred", "unknown")
 
 
@@ -53,9 +55,13 @@ class Audience:
     people: int = 0  # distinct addresses
     joined: int = 0  # of these, not in the plan yet and to be mailed
     suppressed: int = 0  # not in the plan yet and not to be mailed
+    # The first `KEPT` of each, so that two lists of a million with the same people stay flat; all are counted.
     invalid: list[Contact] = field(default_factory=list)
     duplicates: list[tuple[Contact, str]] = field(default_factory=list)  # the row passed over, and the one that won
     mistakes: list[tuple[Contact, list[str]]] = field(default_factory=list)  # who cannot be addressed, and why
+    invalid_count: int = 0
+    duplicate_count: int = 0
+    mistake_count: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +101,11 @@ class Ledger(Protocol):
     def planned(self, sending: Sending) -> Planned | None:
         """What a sending was planned with; None where it was not."""
 
-    def forget_rehearsal(self, issue: str) -> None:
-        """Delete an issue's rehearsal."""
+    def forget(self, sending: Sending) -> None:
+        """Delete a plan: a rehearsal, or a sending that nobody has got."""
+
+    def claimed(self, sending: Sending) -> int:
+        """How many are claimed: by a living run, or by a dead one before `recover`."""
 
     def recover(self, sending: Sending, *, repeat: bool) -> int:
         """A dead run's claims become unknown, or waiting where they may be repeated. Only while `hold` is held."""

@@ -104,11 +104,14 @@ from delivery d join edition e on e.id = d.edition
 where d.issue = ? and d.rehearsal = ?
 order by d.id desc limit 1;
 
--- forget_rehearsal --
-delete from delivery where issue = ? and rehearsal = 1;
+-- forget --
+delete from delivery where issue = ? and rehearsal = ?;
 
--- forget_rehearsed_editions --
-delete from edition where issue = ? and rehearsal = 1;
+-- forget_editions --
+delete from edition where issue = ? and rehearsal = ?;
+
+-- claimed --
+select count(*) from delivery where issue = ? and rehearsal = ? and state = 'sending';
 
 -- recover --
 update delivery set state = ?, reply = ? where issue = ? and rehearsal = ? and state = 'sending';

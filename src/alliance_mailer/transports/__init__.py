@@ -7,7 +7,7 @@
 
 A transport's module has `LOCAL` (does nothing leave this machine?), a frozen dataclass `Options`, whose fields are its
 keys in mailer.toml, `describe(options, issue)` for people, and `connect(options, …) -> Transport`. A local one has
-`remains` and `where`, too.
+`written` and `where`, too.
 """
 
 import importlib

@@ -33,9 +33,9 @@ def where(options: Options, issue: str) -> str:
     return f"{options.folder}/{issue}"
 
 
-def remains(options: Options, project: Path, issue: str) -> bool:
-    """Whether what an earlier rehearsal wrote is still there."""
-    return any((project / options.folder / issue).glob("*.eml"))
+def written(options: Options, project: Path, issue: str) -> int:
+    """How many messages of an earlier rehearsal are still there."""
+    return sum(1 for _ in (project / options.folder / issue).glob("*.eml"))
 
 
 def connect(options: Options, *, project: Path, issue: str, environ: Mapping[str, str], fresh: bool = False) -> "Files":
@@ -55,7 +55,7 @@ def connect(options: Options, *, project: Path, issue: str, environ: Mapping[str
             left.unlink()
     except OSError as error:
         raise TryLater(f"{where(options, issue)} cannot be emptied: {error.strerror}") from None
-    return Files(folder)
+    return Files(folder, where(options, issue))
 
 
 def file_name(address: str) -> str:
@@ -74,8 +74,8 @@ class Files:
     batch_size = 1
     repeatable = True
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path, shown: str) -> None:
+        self._folder, self._shown = folder, shown
 
     def send(self, batch: Sequence[Message]) -> Sequence[Outcome]:
         """See the protocol. Raises TryLater where the disk takes nothing."""
@@ -88,7 +88,7 @@ class Files:
         except TryLater as error:
             hint = "mend that, then run the same command again: it goes on where it stopped"
             raise TryLater(str(error), hint=hint) from None
-        return Outcome(Verdict.ACCEPTED, f"written to {path.parent.parent.name}/{path.parent.name}/{path.name}")
+        return Outcome(Verdict.ACCEPTED, f"written to {self._shown}/{path.name}")
 
     def close(self) -> None:
         """Nothing is held open."""

@@ -12,13 +12,14 @@ has its verdict by the phase in which it came:
 | after the final dot          | 4yz deferred, lost unknown | refused                          |
 
 421 anywhere also closes the connection. At MAIL FROM, 421 or a lost connection only says that the server is tired of
-an old connection: the message goes over a new one, at once. 530, 535 and 5.7.x anywhere are about us, not about the
-person: deferred, and the run stops. What is no SMTP reply counts as a lost connection.
+an old connection: the message goes over a new one, at once. 530, 535, 5.7.x, 5.4.5 (a limit), 5.3.4 and 552 (too big)
+are about us, not about the person: deferred, and the run stops. What is no SMTP reply counts as a lost connection.
 """
 
 import base64
 import contextlib
 import ipaddress
+import re
 import smtplib
 import socket
 import ssl
@@ -33,6 +34,8 @@ from ..message import Message, Outcome, Verdict
 LOCAL = False
 
 _FINAL_DOT = 600.0  # seconds; RFC 5321, 4.5.3.2.6: impatience here means a second copy
+# Policy and authentication, "daily limit exceeded", "message too big": the next person would be answered the same.
+_ABOUT_US = re.compile(rb"5\d\d 5\.(?:7\.|4\.5|3\.4)")
 _GOODBYE = 5.0  # seconds; nothing hangs on the answer to QUIT
 _AGAIN = "run the same command again later"
 
@@ -84,13 +87,12 @@ def connect(options: Options, *, project: Path, issue: str, environ: Mapping[str
 
 
 def _context(options: Options, project: Path) -> ssl.SSLContext:
+    """Verifies the certificate and the host's name, TLS 1.2 at least."""
     try:
-        context = ssl.create_default_context(cafile=str(project / options.ca_file) if options.ca_file else None)
+        return ssl.create_default_context(cafile=str(project / options.ca_file) if options.ca_file else None)
     except OSError as error:  # ssl.SSLError is one
         reason = "it holds no certificate" if isinstance(error, ssl.SSLError) else error.strerror
         raise ConfigError(f'transport.ca_file: found "{options.ca_file}": {reason}', hint="a PEM file") from None
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    return context
 
 
 def _is_loopback(host: str) -> bool:
@@ -239,7 +241,12 @@ class Smtp:
     def _judge(self, code: int, words: bytes, *, about_us: bool = False, for_now: bool = False) -> Outcome:
         """What is not a yes, before or after the message. Raises TransportRefused when it is about us."""
         text = _words(code, words)
-        if about_us or code in (530, 535) or (code >= 500 and words.startswith(b"5.7.")):
+        if (
+            about_us
+            or code in (530, 535)
+            or (code == 552 and not for_now)
+            or _ABOUT_US.match(f"{code} ".encode() + words)
+        ):
             self._drop()
             hint = (
                 "nobody is marked refused for it: settle it with who runs the server, then run the same command again"
