@@ -64,6 +64,7 @@ def exit_codes() -> str:
     meanings[0] = "Done; also when there was nothing to do."
     meanings[1] = "Done or not sent, but a person should look: mistakes in the issue, deliveries refused or unknown."
     meanings[75] += " Also: people are left for later."
+    meanings[70] = "A mistake of the program itself: please report it, with what `-v` prints."
     meanings[130] = "Interrupted; safe to run again."
     rows = [(f"{code}", meaning) for code, meaning in sorted(meanings.items())]
     text = f"# Exit codes\n\n{NOTE}\nThey are sysexits, which cron, systemd and mail software know.\n\n"

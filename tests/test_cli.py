@@ -274,3 +274,38 @@ def test_python_minus_m_is_the_same_program(project):
     with start("check", "--issue", "2.6") as run:
         assert run.stdout.read() == "issues/2.6.md: nothing found\n"
     assert run.returncode == 0
+
+
+def test_an_import_copies_the_pictures_beside_the_manuscript_and_nothing_else(project, mailer, tmp_path):
+    folder = tmp_path / "contacts"
+    folder.mkdir()
+    (folder / "vip.csv").write_text("email\nvip@example.org\n")
+    shutil.copy(project / "issues" / "2.6-hero.jpg", folder / "ship.jpg")
+    text = (Path(__file__).parent / "fixtures" / "manuscript.md").read_text()
+    stolen = "## Headlines:\n\n- ![](../contacts/vip.csv) ![](../contacts/ship.jpg) "
+    (folder / "draft.md").write_text(
+        text.replace("Image Source:", "![A ship](ship.jpg)\n\nImage Source:").replace("## Headlines:\n\n- ", stolen)
+    )
+    mailer("import", str(folder / "draft.md"))
+    assert (project / "issues" / "ship.jpg").is_file()
+    assert not (project / "contacts" / "vip.csv").exists()
+    assert not (project / "contacts" / "ship.jpg").exists()
+
+
+def test_a_number_is_no_path(project, mailer):
+    shutil.copy(Path(__file__).parent / "fixtures" / "manuscript.md", "draft.md")
+    result = mailer("import", "draft.md", "--issue", "../outside")
+    assert result.code == 65
+    assert not (project / "outside.md").exists()
+
+
+def test_check_knows_the_columns_of_the_lists(project, mailer):
+    change(project / "issues" / "2.6.md", "contact.first_name", "contact.first_nam")
+    result = mailer("check", "--issue", "2.6")
+    assert result.code == 0  # it has a fallback
+    assert 'no list of the audience has a column first_nam (did you mean "first_name"?) [M010]' in result.out
+
+
+def test_a_publication_without_a_suppression_list_is_told(project, mailer):
+    (project / "contacts" / "suppressed.csv").unlink()
+    assert "there is no contacts/suppressed.csv" in mailer("send", "--issue", "2.6").err

@@ -1,4 +1,4 @@
-"""The commands: read options, call the stages, report, exit. `mailer --help` imports nothing else of ours."""
+"""The commands: read options, call the stages, report, exit. `mailer --help` imports only what is quick."""
 
 from __future__ import annotations
 
