@@ -137,6 +137,14 @@ def test_every_mistake_of_a_file_is_told_at_once_each_with_what_to_do(project, m
     assert 'unknown key "fodler" for files (did you mean "folder"?)' in said
 
 
+def test_each_hint_stands_below_the_last_of_its_mistakes(project, mailer):
+    change(project / "mailer.toml", 'name = "US-Japan Alliance Digest"', 'name = ""')
+    change(project / "mailer.toml", 'language = "en"', 'language = "no language"')
+    lines = mailer("send", "--issue", "2.6").err.splitlines()
+    assert [line.partition(":")[0] for line in lines] == ["error", "  try", "error", "  try"]
+    assert lines[1::2] == ['  try: name = "My Digest"', '  try: language = "en"']
+
+
 def test_an_error_is_a_document_for_a_program(project, mailer):
     change(project / "mailer.toml", 'language = "en"', 'language = "no language"')
     result = mailer("--json", "send", "--issue", "2.6")

@@ -157,6 +157,22 @@ def test_a_limit_of_the_server_leaves_everybody_for_later(send, live):
     assert len(live.accepted) == 5
 
 
+def test_a_dry_run_tells_what_would_stop_the_sending(mailer, live, project, monkeypatch):
+    monkeypatch.delenv("NO_SUCH_PASSWORD", raising=False)
+    with (project / "mailer.toml").open("a") as config:
+        config.write('user = "me"\npassword_env = "NO_SUCH_PASSWORD"\n')
+    result = mailer(*LIVE, "--dry-run")
+    assert result.code == 78
+    assert "NO_SUCH_PASSWORD is not set" in result.err
+
+
+def test_a_bounce_address_that_is_none_stops_the_sending(mailer, live, project):
+    with (project / "mailer.toml").open("a") as config:
+        config.write('bounce_address = "x> y"\n')
+    assert mailer(*LIVE, "--yes").code == 78
+    assert live.accepted == []
+
+
 def test_an_unknown_rule_cannot_be_allowed(mailer, live):
     result = mailer(*LIVE, "--yes", "--allow", "L01")
     assert result.code == 2

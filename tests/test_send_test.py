@@ -44,6 +44,7 @@ def test_a_contacts_own_message_can_be_seen(send_test, project):
     assert message["To"].addresses[0].addr_spec == ME
     assert message["To"].addresses[0].display_name == "佐藤 健"
     assert "Thank you for reading, 健." in text_of(message).replace("\n", " ")
+    assert f"You are receiving this at {KEN}." in text_of(message)
 
 
 def test_it_differs_from_the_real_message_only_in_its_mark_and_its_identity(send_test, mailer, live):

@@ -103,7 +103,7 @@ def _options(
     mailer build --issue 2.6         message.html, message.txt, message.eml
     mailer test --issue 2.6 --to me@example.org
     mailer send --issue 2.6          to everyone who has not got it
-    mailer status --issue 2.6        who has it, who has not, and why
+    mailer status --issue 2.6        how far it is; --failed: who was refused
     """
     context.obj = Session(project, as_json=as_json, verbose=verbose)
 

@@ -116,6 +116,10 @@ class _Run:
             self._refuse_mistakes(audience)
         if not left + joining and planned:
             return self._everyone_has_it(tally, audience, planned)
+        # Before anything is shown or asked: a dry run is to tell what would stop the sending.
+        transport_module(self.chosen.use).check(
+            self.chosen.options, project=self.project, issue=self.issue.number, environ=os.environ
+        )
         self._show(left, joining, audience, tally)
         if self.issue.send_at and self.issue.send_at.replace(tzinfo=self.config.publication.timezone) > _now():
             report.warn(f"{self.issue.file} says send_at {self.issue.send_at:%Y-%m-%d %H:%M}; this sends now")

@@ -155,11 +155,12 @@ def test_after_the_final_dot_there_are_ten_minutes_of_patience_and_nowhere_else(
 
         return answer
 
-    transport = opened(scripted(MAIL=look("MAIL"), DATA=look("DATA"), DOT=look("DOT"), QUIT=look("QUIT")).port)
+    server = scripted(MAIL=look("MAIL"), DATA=look("DATA"), DOT=look("DOT"), QUIT=look("QUIT"))
+    transport = opened(server.port, timeout=7.0)
     send(transport, edition)
     send(transport, edition)
     transport.close()
-    assert patience == {"MAIL": 5, "DATA": 5, "DOT": 600, "QUIT": 5}
+    assert patience == {"MAIL": 7, "DATA": 7, "DOT": 600, "QUIT": 5}
 
 
 # The connection ------------------------------------------------------------------------------------------------------

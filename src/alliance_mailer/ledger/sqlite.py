@@ -4,6 +4,7 @@ import contextlib
 import fcntl
 import json
 import math
+import os
 import re
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -44,11 +45,23 @@ def open_ledger(path: Path, *, dry_run: bool = False) -> "SqliteLedger":
         with _translated(str(path)), contextlib.ExitStack() as on_error:
             db = _copy(path) if dry_run else sqlite3.connect(path, isolation_level=None, timeout=30)
             on_error.callback(db.close)
-            _prepare(db, path)
+            with contextlib.nullcontext() if dry_run else _alone(path.parent):
+                _prepare(db, path)
             on_error.pop_all()
     except OSError as error:
         raise TryLater(f"the ledger {path} cannot be opened: {error.strerror}") from None
     return SqliteLedger(db, None if dry_run else path)
+
+
+@contextlib.contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """One process at a time: of two that turn a new file into WAL mode at once, SQLite tells one "locked" at once."""
+    opened = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(opened, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(opened)
 
 
 def _prepare(db: sqlite3.Connection, path: Path) -> None:

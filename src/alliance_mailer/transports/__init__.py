@@ -6,8 +6,8 @@
 | `smtp`  | to a mail server (RFC 5321), with TLS and AUTH                              |
 
 A transport's module has `LOCAL` (does nothing leave this machine?), a frozen dataclass `Options`, whose fields are its
-keys in mailer.toml, `describe(options, issue)` for people, and `connect(options, …) -> Transport`. A local one has
-`written` and `where`, too.
+keys in mailer.toml, `describe(options, issue)` for people, `check(options, …)` of what needs no connection, and
+`connect(options, …) -> Transport`. A local one has `written` and `where`, too.
 """
 
 import importlib

@@ -38,17 +38,22 @@ def written(options: Options, project: Path, issue: str) -> int:
     return sum(1 for _ in (project / options.folder / issue).glob("*.eml"))
 
 
-def connect(options: Options, *, project: Path, issue: str, environ: Mapping[str, str], fresh: bool = False) -> "Files":
-    """Open it; the folder is made with the first message. `fresh`: what an earlier rehearsal wrote goes.
-
-    Raises ConfigError for a folder outside the publication's.
-    """
+def check(options: Options, *, project: Path, issue: str, environ: Mapping[str, str]) -> None:
+    """Raise ConfigError for a folder outside the publication's."""
     root, outbox = project.resolve(), (project / options.folder).resolve()
     if outbox == root or not (outbox / issue).resolve().is_relative_to(root):
         raise ConfigError(
             f'transport.folder: found "{options.folder}", expected a folder in the publication',
             hint='folder = "outbox"',
         )
+
+
+def connect(options: Options, *, project: Path, issue: str, environ: Mapping[str, str], fresh: bool = False) -> "Files":
+    """Open it; the folder is made with the first message. `fresh`: what an earlier rehearsal wrote goes.
+
+    Raises ConfigError as `check` does.
+    """
+    check(options, project=project, issue=issue, environ=environ)
     folder = project / options.folder / issue
     try:
         for left in [*folder.glob("*.eml"), *folder.glob("*.part")] if fresh else ():

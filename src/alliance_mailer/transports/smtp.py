@@ -28,6 +28,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from ..contact import canonical_address
 from ..errors import ConfigError, TransportRefused, TryLater
 from ..message import Message, Outcome, Verdict
 
@@ -63,15 +64,18 @@ def describe(options: Options, issue: str) -> str:
     return f"smtp {options.host}:{_port(options)} (LIVE)"
 
 
-def connect(options: Options, *, project: Path, issue: str, environ: Mapping[str, str], fresh: bool = False) -> "Smtp":
-    """Open a connection. Raises ConfigError, TransportRefused (TLS, AUTH) or TryLater (no connection)."""
+def check(options: Options, *, project: Path, issue: str, environ: Mapping[str, str]) -> None:
+    """What can be known of the settings without a connection. Raises ConfigError."""
     if not options.host or not 0 <= options.port <= 65535 or options.timeout <= 0:
         found = f'host = "{options.host}", port = {options.port}, timeout = {options.timeout:g}'
         raise ConfigError(f"transport: found {found}, expected a name, 1 to 65535 and seconds", hint="port = 587")
     if not options.bounce_address.isascii():
         raise ConfigError("transport.bounce_address: not every server knows an address with non-ASCII letters")
-    password = environ.get(options.password_env, "") if options.password_env else ""
-    if options.user and not password:
+    try:
+        canonical_address(options.bounce_address or "bounces@example.org")
+    except ValueError as error:
+        raise ConfigError(f'transport.bounce_address: found "{options.bounce_address}": {error}') from None
+    if options.user and not _password(options, environ):
         missing = (
             f"the environment variable {options.password_env} is not set" if options.password_env else "no password_env"
         )
@@ -81,9 +85,19 @@ def connect(options: Options, *, project: Path, issue: str, environ: Mapping[str
         )
     if options.user and options.tls == "none" and not _is_loopback(options.host):
         raise ConfigError("transport: a password goes over TLS only", hint='tls = "starttls"')
-    transport = Smtp(options, password, _context(options, project))
+    _context(options, project)
+
+
+def connect(options: Options, *, project: Path, issue: str, environ: Mapping[str, str], fresh: bool = False) -> "Smtp":
+    """Open a connection. Raises ConfigError, TransportRefused (TLS, AUTH) or TryLater (no connection)."""
+    check(options, project=project, issue=issue, environ=environ)
+    transport = Smtp(options, _password(options, environ), _context(options, project))
     transport.open()
     return transport
+
+
+def _password(options: Options, environ: Mapping[str, str]) -> str:
+    return environ.get(options.password_env, "") if options.password_env else ""
 
 
 def _context(options: Options, project: Path) -> ssl.SSLContext:
@@ -247,7 +261,6 @@ class Smtp:
             or (code == 552 and not for_now)
             or _ABOUT_US.match(f"{code} ".encode() + words)
         ):
-            self._drop()
             hint = (
                 "nobody is marked refused for it: settle it with who runs the server, then run the same command again"
             )
