@@ -115,3 +115,4 @@ class Outcome:
     reply: str = ""
     provider_id: str = ""
     retry_after: float | None = None  # seconds, where the server named a time
+    hard: bool = False  # the address does not exist (5.1.1 and kin): it is suppressed

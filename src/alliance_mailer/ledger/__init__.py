@@ -4,7 +4,7 @@ At any moment, after any crash: planned = accepted + refused + suppressed + wait
 never set; it is computed.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -36,6 +36,28 @@ class Delivery:
     attempts: int
     planned_at: datetime  # UTC; becomes the Date field, so that a retry repeats the same bytes
     reply: str = ""
+    due: int = 0  # seconds since 1970; not before
+    settled_at: datetime | None = None  # UTC
+    provider_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What became of a claimed row."""
+
+    delivery: Delivery
+    outcome: Outcome
+    due: int = 0  # seconds since 1970; for a deferred one
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """So many messages went to a transport in a second; `domain` where domains have a rate, else empty."""
+
+    transport: str
+    domain: str
+    second: int  # since 1970
+    count: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +112,9 @@ class Ledger(Protocol):
     def suppress(self, suppressions: Iterable[Suppression]) -> None:
         """Addresses that must never be mailed. None is ever taken back."""
 
+    def suppressions(self) -> Iterator[Suppression]:
+        """All of them, by address."""
+
     def stage(
         self, sending: Sending, contacts: Iterable[Contact], fields: Iterable[str], mistakes: "Mistakes"
     ) -> Audience:
@@ -110,17 +135,31 @@ class Ledger(Protocol):
     def recover(self, sending: Sending, *, repeat: bool) -> int:
         """A dead run's claims become unknown, or waiting where they may be repeated. Only while `hold` is held."""
 
-    def claim(self, sending: Sending, limit: int, now: datetime) -> Sequence[Delivery]:
-        """Take rows that are due and not suppressed since."""
+    def exchange(
+        self,
+        sending: Sending,
+        settled: Sequence[Settled],
+        limit: int,
+        now: datetime,
+        *,
+        put_off: Callable[[Delivery], int] = lambda _: 0,
+        spent: Sequence[Spent] = (),
+    ) -> list[Delivery]:
+        """One transaction: write down what became of claimed rows, and claim up to `limit` others that are due.
 
-    def settle(self, results: Iterable[tuple[Delivery, Outcome]], now: datetime) -> None:
-        """Write down what became of claimed rows."""
+        Who was suppressed since the plan is not claimed, and a hard bounce suppresses. `put_off` is asked of each row
+        before it is claimed: 0, or the second (since 1970) before which it is not to be tried. `spent` is remembered
+        for `spent_since`.
+        """
 
     def release(self, deliveries: Iterable[Delivery]) -> None:
         """Put claimed rows back as if they had not been tried."""
 
     def tally(self, sending: Sending) -> Tally:
         """Count."""
+
+    def spent_since(self, transport: str, second: int) -> list[Spent]:
+        """What `exchange` was told to remember of a transport since then; older ones are forgotten."""
 
     def next_due(self, sending: Sending) -> datetime | None:
         """When the next one may be tried; None where nobody is left."""
@@ -129,7 +168,28 @@ class Ledger(Protocol):
         """All that was ever planned."""
 
     def deliveries(self, sending: Sending, states: Sequence[str]) -> Iterator[Delivery]:
-        """The rows in some states, in the order of the plan."""
+        """The rows in some states, in the order of the plan; a living run's claims are in state sending."""
+
+    def story(self, address: str) -> list[tuple[Sending, Delivery]]:
+        """Every row of an address, oldest first."""
+
+    def resolve(self, sending: Sending, *, resend: bool) -> int:
+        """A person's word on what is unknown: waiting again, or left as it is, as `left` counts. Returns how many."""
+
+    def left(self, sending: Sending) -> int:
+        """How many of the unknown a person has left as they are."""
+
+    def rename(self, address: str, pseudonym: str) -> int:
+        """Forget a person: in each row the pseudonym replaces address and fields; what waits is suppressed."""
+
+    def overwrite(self, sending: Sending, rows: Iterable[tuple[str, str, str]]) -> int:
+        """Rows not settled become (address, state, reply): what a receipt knows better. Returns how many."""
+
+    def add_serial(self, issue: str, serial: str) -> None:
+        """Remember that a receipt with this serial was written from here."""
+
+    def has_serial(self, issue: str, serial: str) -> bool:
+        """Whether a receipt was written from here: otherwise this ledger is older than it, or another one."""
 
     def close(self) -> None:
         """Let go."""

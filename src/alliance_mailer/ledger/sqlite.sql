@@ -7,7 +7,7 @@ select (select application_id from pragma_application_id),
 
 -- schema --
 pragma application_id = 0x6D61696C;
-pragma user_version = 1;                    -- a later version migrates
+pragma user_version = 2;
 
 -- What was planned, one row for each edition that an issue was sent or rehearsed with.
 create table if not exists edition (
@@ -36,6 +36,7 @@ create table if not exists delivery (
     settled_at  integer,
     reply       text    not null default '',
     provider_id text    not null default '',
+    left        integer not null default 0, -- 1: unknown, and a person said to leave it so
     unique (issue, rehearsal, address)      -- nobody twice
 );
 
@@ -50,6 +51,25 @@ create table if not exists suppression (
     since       text not null,
     source      text not null
 ) without rowid;
+
+-- What went to a transport in which second, for rates that hold across runs.
+create table if not exists spent (
+    transport   text    not null,           -- as people know it
+    domain      text    not null,           -- empty: all
+    second      integer not null,           -- since 1970
+    count       integer not null,
+    primary key (transport, domain, second)
+) without rowid;
+
+-- The receipts written from this ledger.
+create table if not exists receipt (
+    issue       text    not null,
+    serial      text    not null,
+    primary key (issue, serial)
+) without rowid;
+
+-- migrate_1 --
+alter table delivery add column left integer not null default 0;
 
 -- stage --
 create temp table if not exists roster (
@@ -117,7 +137,8 @@ select count(*) from delivery where issue = ? and rehearsal = ? and state = 'sen
 update delivery set state = ?, reply = ? where issue = ? and rehearsal = ? and state = 'sending';
 
 -- due --
-select d.id, s.address is not null, s.reason
+select d.id, d.address, d.fields, d.source, d.state, d.attempts, d.planned_at, d.reply, d.due, d.settled_at,
+       d.provider_id, s.reason
 from delivery d left join suppression s on s.address = d.address
 where d.issue = ? and d.rehearsal = ? and d.state in ('waiting', 'deferred') and d.due <= ?
 order by d.due, d.id limit ?;
@@ -125,12 +146,24 @@ order by d.due, d.id limit ?;
 -- suppress_claimed --
 update delivery set state = 'suppressed', reply = ? where id = ?;
 
+-- put_off --
+update delivery set due = ? where id = ?;
+
 -- claim --
-update delivery set state = 'sending', attempts = attempts + 1 where id = ?
-returning id, address, fields, source, state, attempts, planned_at, reply;
+update delivery set state = 'sending', attempts = attempts + 1 where id = ?;
 
 -- settle --
 update delivery set state = ?, due = ?, reply = ?, provider_id = ?, settled_at = ? where id = ? and state = 'sending';
+
+-- spend --
+insert into spent (transport, domain, second, count) values (?, ?, ?, ?)
+on conflict do update set count = count + excluded.count;
+
+-- spent_since --
+select transport, domain, second, count from spent where transport = ? and second >= ? order by second;
+
+-- forget_spent --
+delete from spent where transport = ? and second < ?;
 
 -- release --
 -- What was settled before has been tried, and was deferred.
@@ -141,8 +174,43 @@ where id = ? and state = 'sending';
 select state, count(*) from delivery where issue = ? and rehearsal = ? group by state;
 
 -- deliveries --
-select id, address, fields, source, state, attempts, planned_at, reply
+select id, address, fields, source, state, attempts, planned_at, reply, due, settled_at, provider_id
 from delivery where issue = ? and rehearsal = ? and state in (select value from json_each(?)) order by id;
+
+-- story --
+select issue, rehearsal, id, address, fields, source, state, attempts, planned_at, reply, due, settled_at, provider_id
+from delivery where address = ? order by id;
+
+-- resolve_resend --
+update delivery set state = 'waiting', due = 0, left = 0 where issue = ? and rehearsal = ? and state = 'unknown';
+
+-- resolve_leave --
+update delivery set left = 1 where issue = ? and rehearsal = ? and state = 'unknown' and left = 0;
+
+-- left --
+select count(*) from delivery where issue = ? and rehearsal = ? and state = 'unknown' and left = 1;
+
+-- rename --
+update delivery
+set address = :pseudonym, fields = '{}', source = '', reply = case state when 'suppressed' then reply else '' end,
+    state = case when state in ('waiting', 'deferred') then 'suppressed' else state end
+where address = :address;
+
+-- rename_suppression --
+update or replace suppression set address = :pseudonym where address = :address;
+
+-- overwrite --
+update delivery set state = ?, reply = ?
+where issue = ? and rehearsal = ? and address = ? and state in ('waiting', 'deferred', 'unknown');
+
+-- suppressions --
+select address, reason, since, source from suppression order by address;
+
+-- add_serial --
+insert into receipt (issue, serial) values (?, ?) on conflict do nothing;
+
+-- has_serial --
+select exists (select 1 from receipt where issue = ? and serial = ?);
 
 -- next_due --
 select min(due) from delivery where issue = ? and rehearsal = ? and state in ('waiting', 'deferred');
