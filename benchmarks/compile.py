@@ -38,7 +38,8 @@ def main(rounds: int = 15) -> None:
     def email_message(contact: Contact) -> bytes:
         return _compose(_address(edition, contact), picture)
 
-    pieces = edition.body_for(_address(edition, contacts[0]).values)
+    first = _address(edition, contacts[0])
+    pieces = edition.body_for(first.values, first.token)
 
     def limit(_: Contact) -> bytes:
         return b"".join((edition.head, *pieces))

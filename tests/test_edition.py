@@ -21,6 +21,7 @@ from alliance_mailer.contact import Contact
 from alliance_mailer.edition import Edition, compile_edition
 from alliance_mailer.errors import InputError
 from alliance_mailer.message import Message, address
+from alliance_mailer.mime import SOFT_BREAK, quoted_printable
 from alliance_mailer.picture import Picture
 from alliance_mailer.publication import Publication
 from alliance_mailer.render import Rendered
@@ -141,6 +142,24 @@ def test_the_examples_message_is_without_defects(edition: Edition) -> None:
     text, page = parts(received)
     assert "Thank you for reading, friend." in " ".join(text.split())
     assert lxml_html.document_fromstring(page).findtext(".//h1") == "US-Japan Alliance Digest"
+
+
+ENDPOINTS = st.lists(st.sampled_from(["a", "bc/", "&", "=", "?", ".", "From%20", "'", "0" * 32]), max_size=80)
+
+
+@given(ENDPOINTS.map("".join))
+def test_the_link_to_leave_is_spelt_as_if_each_person_s_were_encoded_anew(path: str) -> None:
+    everywhere = replace(
+        EVERYWHERE, html=f'{EVERYWHERE.html}{LEAVE}<a href="https://e.org/?u={LEAVE}">x</a>', text=f".{LEAVE}{LEAVE}"
+    )
+    endpoint = replace(PUBLICATION, unsubscribe_url=f"https://e.org/{path}" if path else None)
+    edition = edition_of(everywhere, endpoint)
+    message = message_to(ANA, edition)
+    gaps = [edition.gaps[index] for index in edition.order]
+    spelt = [(quoted_printable(gap.write(message.values)) + SOFT_BREAK).encode() for gap in gaps]
+    anew = b"".join(b"".join(pair) for pair in zip(edition.body, [*spelt, b""], strict=True))
+    assert message.as_bytes().endswith(anew)
+    assert [gap.field.name for gap in gaps].count("unsubscribe_url") == 5
 
 
 # Parts -------------------------------------------------------------------------------------------------------------

@@ -68,6 +68,21 @@ def test_quoted_printable_is_read_back_and_keeps_its_lines_short_and_safe(text: 
     assert not any(line.endswith((" ", "\t")) or line.startswith((".", "From ")) for line in lines)
 
 
+@pytest.mark.parametrize(
+    ("text", "spelt"),
+    [
+        ("From ", "=46rom=20"),
+        ("From é", "=46rom =C3=A9"),
+        (".é", "=2E=C3=A9"),
+        ("é\t", "=C3=A9=09"),
+        ("健", "=E5=81=A5"),
+    ],
+)
+def test_a_short_text_is_spelt_by_the_same_rules(text: str, spelt: str) -> None:
+    assert mime.quoted_printable(text) == spelt
+    assert mime.quoted_printable(f"{text}\n{'x' * 99}").startswith(f"{spelt}\r\n")
+
+
 @given(st.lists(ANY | ROUGH, min_size=1, max_size=6))
 def test_pieces_joined_at_soft_breaks_are_read_back_as_one_text(pieces: list[str]) -> None:
     encoded = mime.SOFT_BREAK.join(map(mime.quoted_printable, pieces))
@@ -175,6 +190,13 @@ def test_a_mailbox_is_read_back_with_its_display_name(name: str) -> None:
     (judged,) = header(field)["To"].addresses
     assert judged.addr_spec == "ken@example.org"
     lines_are_legal(field)
+
+
+@given(st.lists(st.sampled_from(["Ana", "O'Brien", "x-y", "é", "=?", "a" * 30, "b" * 61, "c.", "", ","])).map(" ".join))
+def test_an_ordinary_name_is_spelt_as_any_other(name: str) -> None:
+    words = mime.phrase(name.strip())
+    whole = mime._field("To", [*words, "<a@b.org>"] if words else ["a@b.org"])
+    assert mime.mailbox("To", name, "a@b.org") == whole
 
 
 @pytest.mark.parametrize(

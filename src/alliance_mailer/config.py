@@ -5,11 +5,13 @@ import tomllib
 from collections.abc import Collection, Mapping
 from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from typing import Any, Literal, get_type_hints
 
 from .errors import ConfigError, Problem, did_you_mean
 from .newsletter import NEWSLETTER
+from .pace import Policy, Rate
 from .publication import Publication, default_list_id
+from .setting import DELIVERY, EVERY_TRANSPORT, STRING, TABLE, Setting, expected, fits, found, shown
 from .transports import transport_module, transport_names
 
 FILE = "mailer.toml"
@@ -17,11 +19,14 @@ FILE = "mailer.toml"
 
 @dataclass(frozen=True, slots=True)
 class TransportConfig:
-    """A transport's name, the file in transports/ that it uses, and that file's options."""
+    """A transport's name, the file in transports/ that it uses, that file's options, and what every transport has."""
 
     name: str
     use: str
     options: Any
+    connections: int = 1
+    rate: tuple[Rate, ...] = ()
+    domain_rate: tuple[Rate, ...] = ()  # the same for each domain of the recipients
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +37,8 @@ class Config:
     transports: Mapping[str, TransportConfig]  # "default", and each of [transports.NAME]
     ledger: Path
     secret_env: str
+    delivery: Policy
+    durability: Literal["process", "power"]  # what the ledger survives: kill -9; a power cut, too
 
     def transport(self, name: str | None) -> TransportConfig:
         """The transport to use. Raises ConfigError for an unknown name."""
@@ -68,7 +75,6 @@ def load_config(project: Path) -> Config:
     return _Reader(text, project).config(data)
 
 
-_STRING, _TABLE = "text in quotes", "a table"
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
@@ -86,7 +92,7 @@ class _Reader:
         self._problems.append(Problem(FILE, self._lines.get(path), message, hint))
 
     def config(self, data: dict[str, Any]) -> Config:
-        known = ("newsletter", "transport", "transports", "ledger")
+        known = ("newsletter", "transport", "transports", "delivery", "ledger")
         for key, value in data.items():
             if key not in known:
                 kind = "table" if isinstance(value, dict) else "key"
@@ -100,16 +106,19 @@ class _Reader:
                 self._problem(place, f'{place}: "default" is [transport] itself', "[transports.live]")
             elif self._table(place, value) is value:
                 transports[name] = self._transport(name, place, value)
+        delivery = self._settings("delivery", tables["delivery"], DELIVERY)
+        durability = delivery.pop("durability", "process")
         ledger = self._ledger(tables["ledger"])
         if self._problems or publication is None:
             raise ConfigError(sorted(self._problems, key=lambda problem: problem.line or 0))
         secret_env = str(tables["newsletter"].get("secret_env", ""))
-        return Config(publication, {k: t for k, t in transports.items() if t}, ledger, secret_env)
+        usable = {name: transport for name, transport in transports.items() if transport}
+        return Config(publication, usable, ledger, secret_env, Policy(**delivery), durability)
 
     def _table(self, path: str, value: Any) -> dict[str, Any]:
         if isinstance(value, dict):
             return value
-        self._problem(path, f"{path}: found {_found(value)}, expected {_TABLE}", f"[{path}]")
+        self._problem(path, f"{path}: found {found(value)}, expected {TABLE}", f"[{path}]")
         return {}
 
     # [newsletter] --------------------------------------------------------------------------------------------------
@@ -134,35 +143,71 @@ class _Reader:
         list_id = values.pop("list_id", None) or default_list_id(values["name"], sender.rpartition("@")[2])
         return Publication(sender_name=sender_name or values["name"], sender=sender, list_id=list_id, **values)
 
-    # [transport], [ledger] --------------------------------------------------------------------------------------------
+    # [transport], [delivery], [ledger] --------------------------------------------------------------------------------
 
     def _transport(self, name: str, place: str, table: dict[str, Any]) -> TransportConfig | None:
         use, names = table.get("use"), transport_names()
         if not isinstance(use, str) or use not in names:
-            found = "it is missing" if use is None else f"found {_shown(use)}"
+            what = "it is missing" if use is None else f"found {shown(use)}"
             near = did_you_mean(use if isinstance(use, str) else "", names)
-            self._problem(f"{place}.use", f"{place}.use names a file in transports/; {found}{near}", 'use = "smtp"')
+            self._problem(f"{place}.use", f"{place}.use names a file in transports/; {what}{near}", 'use = "smtp"')
             return None
-        options = transport_module(use).Options
-        before = len(self._problems)
-        kinds = get_type_hints(options)
-        values = {}
+        module, before = transport_module(use), len(self._problems)
+        table = {**self._preset(place, use, module, table), **table}
+        kinds = get_type_hints(module.Options)
+        options: dict[str, Any] = {}
+        common: dict[str, Any] = {"connections": getattr(module, "CONNECTIONS", 1)}
         for key, value in table.items():
             path = f"{place}.{key}"
-            if key == "use" or self._is_secret(path, key, value, kinds):
+            if key in ("use", "preset") or self._is_secret(path, key, value, kinds):
                 continue
-            if key not in kinds:
-                self._problem(path, f'unknown key "{key}" for {use}{did_you_mean(key, kinds)}')
-            elif not _fits(value, kinds[key]):
-                self._problem(path, f"{path}: found {_shown(value)}, expected {_expected(kinds[key])}")
-            elif isinstance(value, str) and _CONTROL.search(value):
+            if key in EVERY_TRANSPORT:
+                common |= self._setting(path, key, value, EVERY_TRANSPORT[key])
+            elif key not in kinds:
+                near = did_you_mean(key, ("preset", *EVERY_TRANSPORT, *kinds))
+                self._problem(path, f'unknown key "{key}" for {use}{near}')
+            elif not fits(value, kinds[key]):
+                self._problem(path, f"{path}: found {shown(value)}, expected {expected(kinds[key])}")
+            elif any(isinstance(text, str) and _CONTROL.search(text) for text in _each(value)):
                 self._problem(path, f"{path}: a control character or line break in it")
             else:
-                values[key] = value
-        for field in fields(options):
+                options[key] = tuple(value) if isinstance(value, list) else value
+        for field in fields(module.Options):
             if field.name not in table and field.default is MISSING:
                 self._problem(f"{place}.{field.name}", f"{place}.{field.name} is missing", f'{field.name} = "…"')
-        return TransportConfig(name, use, options(**values)) if len(self._problems) == before else None
+        if len(self._problems) > before:
+            return None
+        return TransportConfig(name, use, module.Options(**options), **common)
+
+    def _preset(self, place: str, use: str, module: Any, table: dict[str, Any]) -> Mapping[str, Any]:
+        """The keys that lie under those of the table."""
+        preset, presets = table.get("preset"), getattr(module, "PRESETS", {})
+        if preset is None:
+            return {}
+        if isinstance(preset, str) and preset in presets:
+            return {key: list(value) if isinstance(value, tuple) else value for key, value in presets[preset].items()}
+        near = did_you_mean(preset if isinstance(preset, str) else "", presets) if presets else f" ({use} has none)"
+        self._problem(f"{place}.preset", f"{place}.preset: there is no preset {shown(preset)}{near}")
+        return {}
+
+    def _settings(self, name: str, table: dict[str, Any], known: Mapping[str, Setting]) -> dict[str, Any]:
+        values: dict[str, Any] = {}
+        for key, value in table.items():
+            path = f"{name}.{key}"
+            if self._is_secret(path, key, value, known):
+                continue
+            if key in known:
+                values |= self._setting(path, key, value, known[key])
+            else:
+                self._problem(path, f'unknown key "{key}"{did_you_mean(key, known)}')
+        return values
+
+    def _setting(self, path: str, key: str, value: Any, about: Setting) -> dict[str, Any]:
+        try:
+            return {key: about.read(value)}
+        except ValueError as error:
+            self._problem(path, f"{path}: {error}", f"{key} = {about.default}")
+            return {}
 
     def _ledger(self, table: dict[str, Any]) -> Path:
         url = self._strings("ledger", table, ("url",)).get("url", "sqlite:///.mailer/ledger.db")
@@ -183,7 +228,7 @@ class _Reader:
             if key not in known:
                 self._problem(path, f'unknown key "{key}"{did_you_mean(key, known)}')
             elif not isinstance(value, str):
-                self._problem(path, f"{path}: found {_found(value)}, expected {_STRING}")
+                self._problem(path, f"{path}: found {found(value)}, expected {STRING}")
             elif _CONTROL.search(value.replace("\n", "") if key == "postal_address" else value):
                 self._problem(path, f"{path}: a control character or line break in it")
             else:
@@ -204,38 +249,8 @@ class _Reader:
         return False
 
 
-_NAMES: Mapping[type, str] = {
-    bool: "true or false",
-    int: "a number",
-    float: "a number",
-    str: "text",
-    list: "a list",
-    dict: _TABLE,
-}
-
-
-def _found(value: object) -> str:
-    return _NAMES.get(type(value), type(value).__name__)
-
-
-def _shown(value: object) -> str:
-    if isinstance(value, int | float):
-        return str(value).lower()
-    return f'"{value}"' if isinstance(value, str) else _found(value)
-
-
-def _fits(value: object, kind: Any) -> bool:
-    if get_origin(kind) is Literal:
-        return value in get_args(kind)
-    if kind is float:
-        return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e9  # nan is not
-    return type(value) is kind
-
-
-def _expected(kind: Any) -> str:
-    if get_origin(kind) is Literal:
-        return " or ".join(f'"{value}"' for value in get_args(kind))
-    return {str: _STRING, int: "a whole number", float: "a number", bool: "true or false"}.get(kind, str(kind))
+def _each(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
 
 
 def _key_lines(text: str) -> dict[str, int]:

@@ -189,9 +189,17 @@ def _undecodable(path: Path, name: str, error: UnicodeDecodeError) -> Problem:
 # Suppressions ------------------------------------------------------------------------------------------------------
 
 
+# What is left of a person who was forgotten: "forgotten:" and 32 characters that only who has the key can make.
+FORGOTTEN = "forgotten:"
+_PSEUDONYM = re.compile(FORGOTTEN + "[a-z2-7]{32}")
+
+# A cell that begins so is a formula to a spreadsheet. It is written with an apostrophe before it, and read without.
+FORMULA = re.compile("'*[=+@＝＋－＠-]")
+
+
 @dataclass(frozen=True, slots=True)
 class Suppression:
-    """An address that must never be mailed, and why."""
+    """An address that must never be mailed, and why. `address` is canonical, or a forgotten person's pseudonym."""
 
     address: str
     reason: str = ""
@@ -208,12 +216,30 @@ def read_suppressions(path: Path, name: str) -> Iterator[Suppression]:
     if not os.path.lexists(path):  # a broken link is no empty list
         return
     for line, row in read_rows(path, name, required="email"):
+        row = {column: cell[1:] if cell[:1] == "'" and FORMULA.match(cell) else cell for column, cell in row.items()}
+        address = row["email"].strip()
         try:
-            address = canonical_address(row["email"])
+            address = address if _PSEUDONYM.fullmatch(address) else canonical_address(address)
         except ValueError as error:
             message = f"{row['email']!r} is no address ({error}), so nobody can be kept from being mailed by it"
             raise InputError(Problem(name, line, message, "mend the address or delete the row")) from None
         yield Suppression(address, row.get("reason", ""), row.get("since", ""), row.get("source", ""))
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """How a CSV file is written."""
+
+    encoding: str
+    delimiter: str
+    columns: tuple[str, ...]  # as `read_rows` calls them; empty where the heading is
+
+
+def read_form(path: Path, name: str) -> Form:
+    """How a file is written whose rows have been read without an error. Raises InputError as `read_rows` does."""
+    with _open(path, name) as stream:
+        dialect = _dialect(stream, name)
+        return Form(stream.encoding, dialect.delimiter, tuple(map(_column, next(csv.reader(stream, dialect), []))))
 
 
 def read_columns(folder: Path, name: str) -> set[str]:

@@ -74,7 +74,7 @@ class Message:
         ]
         if edition.subject.gaps:
             fields.append(mime.header_text("Subject", edition.subject.fill(values)))
-        return b"".join((edition.head, "".join(fields).encode(), *edition.body_for(values)))
+        return b"".join((edition.head, "".join(fields).encode(), *edition.body_for(values, self.token)))
 
 
 @lru_cache(maxsize=8)  # a plan has one instant for everybody, and spelling it takes as long as all of the above
@@ -115,4 +115,5 @@ class Outcome:
     reply: str = ""
     provider_id: str = ""
     retry_after: float | None = None  # seconds, where the server named a time
+    about_us: bool = False  # deferred because we are refused, whoever the recipient: no reason ever to give up
     hard: bool = False  # the address does not exist (5.1.1 and kin): it is suppressed

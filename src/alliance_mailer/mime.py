@@ -37,6 +37,9 @@ def _qp_line(line: str) -> str:
     tokens = [_QP[byte] for byte in data]
     if tokens and tokens[-1] in " \t":  # RFC 2045, 6.7 (3): no blank at a line's end
         tokens[-1] = f"={ord(tokens[-1]):02X}"
+    whole = "".join(tokens)
+    if len(whole) <= _QP_WIDTH and not data.startswith((b".", b"From ")):
+        return whole
     lines, current = [], ""
     for index, encoded in enumerate(tokens):
         if len(current) + len(encoded) > _QP_WIDTH:
@@ -56,6 +59,7 @@ def base64_body(data: bytes) -> str:
 
 _FORBIDDEN = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _ATOM = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+")
+_PLAIN_MAILBOX = re.compile(r"[A-Za-z-]+:(?: [A-Za-z0-9'-]{1,60})+ <[!-;=?-~]+>")  # no word that might need encoding
 _WORD_BYTES = 39  # 52 characters of base64, 64 with "=?utf-8?b?" and "?=": 76 hold it behind "Reply-To: " (RFC 2047, 2)
 
 
@@ -66,6 +70,9 @@ def header_text(name: str, text: str) -> str:
 
 def mailbox(name: str, display_name: str, address: str) -> str:
     """A field of one mailbox (From, To, Reply-To), any script in the display name. Raises as `header_text`."""
+    field = f"{name}: {display_name} <{address}>"
+    if len(field) <= 76 and _PLAIN_MAILBOX.fullmatch(field):
+        return field + CRLF  # nearly every person's: 0.7 µs instead of 6
     display_name, address = _clean(name, display_name), _clean(name, address)
     return _field(name, [*phrase(display_name), f"<{address}>"] if display_name else [address])
 

@@ -37,8 +37,10 @@ class Delivery:
     planned_at: datetime  # UTC; becomes the Date field, so that a retry repeats the same bytes
     reply: str = ""
     due: int = 0  # seconds since 1970; not before
+    tried_at: datetime | None = None  # UTC; when it was claimed for the first time
     settled_at: datetime | None = None  # UTC
     provider_id: str = ""
+    left: bool = False  # unknown, and a person said to leave it so
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +111,9 @@ class Ledger(Protocol):
     def hold(self, issue: str) -> AbstractContextManager[None]:
         """Keep every other run off this issue. Raises TryLater when one has it."""
 
+    def is_held(self, issue: str) -> bool:
+        """Whether a living run has this issue: its claims are on their way."""
+
     def suppress(self, suppressions: Iterable[Suppression]) -> None:
         """Addresses that must never be mailed. None is ever taken back."""
 
@@ -148,8 +153,8 @@ class Ledger(Protocol):
         """One transaction: write down what became of claimed rows, and claim up to `limit` others that are due.
 
         Who was suppressed since the plan is not claimed, and a hard bounce suppresses. `put_off` is asked of each row
-        before it is claimed: 0, or the second (since 1970) before which it is not to be tried. `spent` is remembered
-        for `spent_since`.
+        before it is claimed: 0, or the second (since 1970) before which it is not to be tried; it may add to `spent`,
+        which is then remembered for `spent_since`.
         """
 
     def release(self, deliveries: Iterable[Delivery]) -> None:
@@ -173,8 +178,14 @@ class Ledger(Protocol):
     def story(self, address: str) -> list[tuple[Sending, Delivery]]:
         """Every row of an address, oldest first."""
 
-    def resolve(self, sending: Sending, *, resend: bool) -> int:
-        """A person's word on what is unknown: waiting again, or left as it is, as `left` counts. Returns how many."""
+    def people(self, sending: Sending, prefix: str = "") -> Iterator[tuple[str, str, str]]:
+        """(address, state, reply) of every row whose address begins so, in no order: a million a second."""
+
+    def resolve(self, sending: Sending, *, resend: bool, addresses: Iterable[str] | None = None) -> int:
+        """A person's word on what is unknown: waiting again, or left as it is, as `left` counts. Returns how many.
+
+        On all that nobody has decided yet, or on these addresses, whatever was said of them before.
+        """
 
     def left(self, sending: Sending) -> int:
         """How many of the unknown a person has left as they are."""
@@ -183,13 +194,19 @@ class Ledger(Protocol):
         """Forget a person: in each row the pseudonym replaces address and fields; what waits is suppressed."""
 
     def overwrite(self, sending: Sending, rows: Iterable[tuple[str, str, str]]) -> int:
-        """Rows not settled become (address, state, reply): what a receipt knows better. Returns how many."""
+        """Rows become (address, state, reply): what a receipt knows better. Returns how many changed.
+
+        An accepted or refused row stays so, and a suppressed one where nothing else has become of it.
+        """
 
     def add_serial(self, issue: str, serial: str) -> None:
         """Remember that a receipt with this serial was written from here."""
 
     def has_serial(self, issue: str, serial: str) -> bool:
         """Whether a receipt was written from here: otherwise this ledger is older than it, or another one."""
+
+    def damage(self) -> list[str]:
+        """What is wrong with the ledger's store itself; empty when it is sound."""
 
     def close(self) -> None:
         """Let go."""

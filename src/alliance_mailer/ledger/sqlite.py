@@ -7,6 +7,7 @@ import json
 import os
 import re
 import sqlite3
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, astuple, replace
 from datetime import UTC, datetime
@@ -159,12 +160,30 @@ class SqliteLedger:
         with contextlib.ExitStack() as stack:
             try:
                 lock = stack.enter_context(path.open("w"))
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                try:
+                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    time.sleep(0.05)  # it may have been only `is_held` that looked
+                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 raise TryLater(f"another run holds issue {issue}", hint=f"mailer status --issue {issue}") from None
             except OSError as error:
                 raise TryLater(f"{path} cannot be locked: {error.strerror}") from None
             yield
+
+    def is_held(self, issue: str) -> bool:
+        """See the protocol. Asked of another process's lock by trying to share it, for microseconds."""
+        path = self._path and self._path.with_name(f"{issue}.lock")
+        if not path or not path.exists():
+            return False
+        try:
+            with path.open() as lock:
+                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        except OSError as error:
+            raise TryLater(f"{path} cannot be locked: {error.strerror}") from None
+        return False
 
     def suppress(self, suppressions: Iterable[Suppression]) -> None:
         """See the protocol."""
@@ -254,7 +273,6 @@ class SqliteLedger:
         second = int(now.timestamp())
         with self._transaction():
             self._settle(sending, settled, second, now)
-            self._db.executemany(_SQL["spend"], [astuple(each) for each in spent])
             claimed, looked_at = list[Delivery](), 0
             # What is suppressed or put off is looked at once, then it is no longer due; `_LOOKS` bounds a transaction.
             while len(claimed) < limit and looked_at < _LOOKS:
@@ -264,8 +282,9 @@ class SqliteLedger:
                     break
                 looked_at += len(rows)
                 taken = [row for row in rows if not self._pass_over(row, put_off)]
-                self._db.executemany(_SQL["claim"], [row[:1] for row in taken])
+                self._db.executemany(_SQL["claim"], [(second, row[0]) for row in taken])
                 claimed += [replace(_delivery(row[:-1]), state="sending", attempts=row[5] + 1) for row in taken]
+            self._db.executemany(_SQL["spend"], [astuple(each) for each in spent])
         return claimed
 
     def _settle(self, sending: Sending, settled: Sequence[Settled], second: int, now: datetime) -> None:
@@ -335,11 +354,20 @@ class SqliteLedger:
         rows = self._rows("story", (address,))
         return [(Sending(issue, bool(rehearsal)), _delivery(row)) for issue, rehearsal, *row in rows]
 
-    def resolve(self, sending: Sending, *, resend: bool) -> int:
+    def people(self, sending: Sending, prefix: str = "") -> Iterator[tuple[str, str, str]]:
         """See the protocol."""
+        which = {"issue": sending.issue, "rehearsal": sending.rehearsal}
+        span = {"first": prefix, "last": f"{prefix}\U0010ffff"}
+        with _translated(self._name):
+            yield from self._db.execute(_SQL["people_named" if prefix else "people"], {**which, **span})
+
+    def resolve(self, sending: Sending, *, resend: bool, addresses: Iterable[str] | None = None) -> int:
+        """See the protocol."""
+        query = _SQL["resolve_resend" if resend else "resolve_leave"]
+        chosen = None if addresses is None else json.dumps(list(addresses))
         with self._transaction():
-            query = _SQL["resolve_resend" if resend else "resolve_leave"]
-            return self._db.execute(query, (sending.issue, sending.rehearsal)).rowcount
+            values = {"issue": sending.issue, "rehearsal": sending.rehearsal, "chosen": chosen}
+            return self._db.execute(query, values).rowcount
 
     def left(self, sending: Sending) -> int:
         """See the protocol."""
@@ -354,9 +382,9 @@ class SqliteLedger:
 
     def overwrite(self, sending: Sending, rows: Iterable[tuple[str, str, str]]) -> int:
         """See the protocol."""
-        which = (sending.issue, sending.rehearsal)
+        which = {"issue": sending.issue, "rehearsal": sending.rehearsal}
         with self._transaction():
-            values = ((state, reply, *which, address) for address, state, reply in rows)
+            values = ({**which, "address": address, "state": state, "reply": reply} for address, state, reply in rows)
             return self._db.executemany(_SQL["overwrite"], values).rowcount
 
     def add_serial(self, issue: str, serial: str) -> None:
@@ -367,6 +395,11 @@ class SqliteLedger:
     def has_serial(self, issue: str, serial: str) -> bool:
         """See the protocol."""
         return bool(self._rows("has_serial", (issue, serial))[0][0])
+
+    def damage(self) -> list[str]:
+        """See the protocol."""
+        found = [str(row[0]) for row in self._rows("damage")]
+        return [] if found == ["ok"] else found
 
     def close(self) -> None:
         """See the protocol."""
@@ -384,8 +417,9 @@ def _written(contact: Contact, kept: set[str]) -> str:
 
 
 def _delivery(row: Sequence[Any]) -> Delivery:
-    id_, address, fields, source, state, attempts, planned_at, reply, due, settled_at, provider_id = row
+    id_, address, fields, source, state, attempts, planned, tried, settled, reply, due, provider_id, left = row
     contact = Contact(address, json.loads(fields), source=source)
-    settled = None if settled_at is None else datetime.fromtimestamp(settled_at, UTC)
-    at = datetime.fromtimestamp(planned_at, UTC)
-    return Delivery(id_, contact, state, attempts, at, reply, due, settled, provider_id)
+    planned_at = datetime.fromtimestamp(planned, UTC)
+    tried_at, settled_at = (None if each is None else datetime.fromtimestamp(each, UTC) for each in (tried, settled))
+    decided = state == "unknown" and bool(left)
+    return Delivery(id_, contact, state, attempts, planned_at, reply, due, tried_at, settled_at, provider_id, decided)

@@ -33,6 +33,7 @@ create table if not exists delivery (
     attempts    integer not null default 0,
     planned_at  integer not null,           -- seconds since 1970
     due         integer not null default 0, -- seconds since 1970; not before
+    tried_at    integer,                    -- when it was first claimed
     settled_at  integer,
     reply       text    not null default '',
     provider_id text    not null default '',
@@ -70,6 +71,7 @@ create table if not exists receipt (
 
 -- migrate_1 --
 alter table delivery add column left integer not null default 0;
+alter table delivery add column tried_at integer;
 
 -- stage --
 create temp table if not exists roster (
@@ -137,8 +139,8 @@ select count(*) from delivery where issue = ? and rehearsal = ? and state = 'sen
 update delivery set state = ?, reply = ? where issue = ? and rehearsal = ? and state = 'sending';
 
 -- due --
-select d.id, d.address, d.fields, d.source, d.state, d.attempts, d.planned_at, d.reply, d.due, d.settled_at,
-       d.provider_id, s.reason
+select d.id, d.address, d.fields, d.source, d.state, d.attempts, d.planned_at, d.tried_at, d.settled_at,
+       d.reply, d.due, d.provider_id, d.left, s.reason
 from delivery d left join suppression s on s.address = d.address
 where d.issue = ? and d.rehearsal = ? and d.state in ('waiting', 'deferred') and d.due <= ?
 order by d.due, d.id limit ?;
@@ -150,7 +152,7 @@ update delivery set state = 'suppressed', reply = ? where id = ?;
 update delivery set due = ? where id = ?;
 
 -- claim --
-update delivery set state = 'sending', attempts = attempts + 1 where id = ?;
+update delivery set state = 'sending', attempts = attempts + 1, tried_at = coalesce(tried_at, ?) where id = ?;
 
 -- settle --
 update delivery set state = ?, due = ?, reply = ?, provider_id = ?, settled_at = ? where id = ? and state = 'sending';
@@ -174,18 +176,36 @@ where id = ? and state = 'sending';
 select state, count(*) from delivery where issue = ? and rehearsal = ? group by state;
 
 -- deliveries --
-select id, address, fields, source, state, attempts, planned_at, reply, due, settled_at, provider_id
+select id, address, fields, source, state, attempts, planned_at, tried_at, settled_at, reply, due, provider_id, left
 from delivery where issue = ? and rehearsal = ? and state in (select value from json_each(?)) order by id;
 
 -- story --
-select issue, rehearsal, id, address, fields, source, state, attempts, planned_at, reply, due, settled_at, provider_id
-from delivery where address = ? order by id;
+-- By the unique index of each sending: 0.1 ms, where reading through a million rows takes 300.
+select issue, rehearsal, id, address, fields, source, state, attempts, planned_at, tried_at, settled_at, reply, due,
+       provider_id, left
+from (select distinct issue, rehearsal from edition) cross join delivery using (issue, rehearsal)
+where address = ? order by id;
+
+-- people --
+-- A sending's rows lie together: read as they lie, a million in 0.8 s; in the index's order in 3.
+select address, state, reply from delivery
+where id between (select min(id) from delivery where issue = :issue and rehearsal = :rehearsal)
+             and (select max(id) from delivery where issue = :issue and rehearsal = :rehearsal)
+  and +issue = :issue and +rehearsal = :rehearsal;
+
+-- people_named --
+select address, state, reply from delivery
+where issue = :issue and rehearsal = :rehearsal and address >= :first and address < :last;
 
 -- resolve_resend --
-update delivery set state = 'waiting', due = 0, left = 0 where issue = ? and rehearsal = ? and state = 'unknown';
+update delivery set state = 'waiting', due = 0, left = 0
+where issue = :issue and rehearsal = :rehearsal and state = 'unknown'
+  and iif(:chosen is null, left = 0, address in (select value from json_each(:chosen)));
 
 -- resolve_leave --
-update delivery set left = 1 where issue = ? and rehearsal = ? and state = 'unknown' and left = 0;
+update delivery set left = 1
+where issue = :issue and rehearsal = :rehearsal and state = 'unknown' and left = 0
+  and (:chosen is null or address in (select value from json_each(:chosen)));
 
 -- left --
 select count(*) from delivery where issue = ? and rehearsal = ? and state = 'unknown' and left = 1;
@@ -200,11 +220,15 @@ where address = :address;
 update or replace suppression set address = :pseudonym where address = :address;
 
 -- overwrite --
-update delivery set state = ?, reply = ?
-where issue = ? and rehearsal = ? and address = ? and state in ('waiting', 'deferred', 'unknown');
+update delivery set state = :state, reply = :reply, due = 0, left = 0
+where issue = :issue and rehearsal = :rehearsal and address = :address and state <> :state
+  and (state in ('waiting', 'deferred', 'unknown') or state = 'suppressed' and :state <> 'waiting');
 
 -- suppressions --
 select address, reason, since, source from suppression order by address;
+
+-- damage --
+pragma integrity_check(10);
 
 -- add_serial --
 insert into receipt (issue, serial) values (?, ?) on conflict do nothing;

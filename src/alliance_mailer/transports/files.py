@@ -3,7 +3,7 @@
 A file appears whole or not at all, and writing it again changes nothing.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -14,6 +14,7 @@ from ..errors import ConfigError, TryLater
 from ..message import Message, Outcome, Verdict
 
 LOCAL = True
+CONNECTIONS = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,14 +78,14 @@ class Files:
     """Writes each message to a file of its own."""
 
     batch_size = 1
-    repeatable = True
 
     def __init__(self, folder: Path, shown: str) -> None:
         self._folder, self._shown = folder, shown
 
-    def send(self, batch: Sequence[Message]) -> Sequence[Outcome]:
+    def carry(self, batches: Iterator[Sequence[Message]]) -> Iterator[Outcome]:
         """See the protocol. Raises TryLater where the disk takes nothing."""
-        return [self._write(message) for message in batch]
+        for batch in batches:
+            yield from map(self._write, batch)
 
     def _write(self, message: Message) -> Outcome:
         path = self._folder / file_name(message.contact.address)
