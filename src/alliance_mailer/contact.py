@@ -215,8 +215,8 @@ def read_suppressions(path: Path, name: str) -> Iterator[Suppression]:
     """
     if not os.path.lexists(path):  # a broken link is no empty list
         return
-    for line, row in read_rows(path, name, required="email"):
-        row = {column: cell[1:] if cell[:1] == "'" and FORMULA.match(cell) else cell for column, cell in row.items()}
+    for line, cells in read_rows(path, name, required="email"):
+        row = {key: cell[1:] if cell[:1] == "'" and FORMULA.match(cell) else cell for key, cell in cells.items()}
         address = row["email"].strip()
         try:
             address = address if _PSEUDONYM.fullmatch(address) else canonical_address(address)

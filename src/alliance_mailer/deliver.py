@@ -1,26 +1,25 @@
 """The heart: claim, address, carry, settle, until nothing is left to claim.
 
-Each connection is a thread that carries messages; the thread that calls `deliver` is the clerk. It alone speaks with the
-ledger, and writes down in one transaction what all connections have heard and which rows they get next. So a claim is
-durable before a connection hears of it, and durability costs little. A connection has two requests claimed at most, one
-on its wire and the next: what a run that dies leaves in doubt is that much and no more.
+Each connection is a thread that carries messages (carrier.py); the thread that calls `deliver` is the clerk. It alone
+speaks with the ledger, and writes down in one transaction what all connections have heard and which rows they get next.
+So a claim is durable before a connection hears of it, and durability costs little. A connection has two requests
+claimed at most, one on its wire and the next: what a run that dies leaves in doubt is that much and no more.
 """
 
 import math
-import threading
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from queue import Empty, SimpleQueue
 
-from .errors import MailerError, TransportRefused, TryLater
+from .carrier import Carrier, Note
+from .errors import TransportRefused, TryLater
 from .ledger import Delivery, Ledger, Sending, Settled
 from .message import Message, Outcome
 from .pace import Brake, Pace, Policy
 from .transports import Transport
 
-_BACKOFF = (1, 2, 4, 8, 16)  # seconds between attempts to connect again; then the connection is given up
 _IDLE = 15.0  # seconds without work after which a connection may be closed; servers allow 300, some proxies 20
 _LOOK = 0.5  # seconds; so late at most a Ctrl-C is noticed
 
@@ -30,7 +29,7 @@ class Later:
     """Why people are left who could not be waited for."""
 
     reason: str
-    at: datetime | None = None  # UTC; when it is worth trying again
+    at: datetime  # UTC; when it is worth trying again
 
 
 def deliver(
@@ -56,114 +55,15 @@ def deliver(
     sent is put back first, and nobody is marked refused for it.
     """
     clerk = _Clerk(ledger, sending, policy, pace, brake, now, stopped, settled, limit)
-    carriers = [_Carrier(connect, address, clerk.desk, clerk.closing) for _ in range(connections)]
-    threads = [threading.Thread(target=carrier.run, daemon=True) for carrier in carriers]
-    for thread in threads:
-        thread.start()
+    carriers = {Carrier(connect, address, clerk.desk) for _ in range(connections)}
+    for carrier in carriers:
+        carrier.start()
     try:
-        return clerk.run(set(carriers))
+        return clerk.run(carriers)
     finally:
-        clerk.closing.set()
         for carrier in carriers:
+            carrier.closing.set()
             carrier.given.put(None)
-
-
-@dataclass(frozen=True, slots=True)
-class _Note:
-    """What a carrier tells the clerk."""
-
-    carrier: "_Carrier"
-    settled: tuple[Delivery, Outcome] | None = None
-    released: tuple[Delivery, ...] = ()  # surely not sent
-    asks: bool = False  # for a batch
-    patient: bool = False  # nothing is on its wire: it can wait for the answer
-    ended: bool = False
-    error: BaseException | None = None
-
-
-class _Carrier:
-    """One connection, and the thread that it belongs to."""
-
-    def __init__(
-        self,
-        connect: Callable[[], Transport],
-        address: Callable[[Delivery], Message],
-        desk: "SimpleQueue[_Note]",
-        closing: threading.Event,
-    ) -> None:
-        self._connect, self._address, self._desk, self._closing = connect, address, desk, closing
-        self.given = SimpleQueue[Sequence[Delivery] | None]()  # the clerk's answers; None: that was all
-        self.batch_size = 1
-        self._asked = False
-        self._held = deque[deque[Delivery]]()  # requests, each with the deliveries that have no outcome yet
-        self._heard = False  # an outcome, since the last trouble
-
-    def run(self) -> None:
-        """Until the clerk has nothing more, or the transport takes nothing more."""
-        error: BaseException | None = None
-        failures = 0
-        try:
-            while True:
-                try:
-                    self._carry()
-                    break
-                except TryLater as trouble:
-                    self._let_go()
-                    failures, self._heard = 0 if self._heard else failures, False
-                    if failures == len(_BACKOFF) or self._closing.wait(_BACKOFF[failures]):
-                        error = trouble
-                        break
-                    failures += 1
-        except TransportRefused as refusal:
-            self._let_go()
-            error = refusal
-        except BaseException as mistake:  # of ours; the clerk's thread tells it, and the claims stay: they are in doubt
-            error = mistake
-        self._desk.put(_Note(self, ended=True, error=error))
-
-    def _carry(self) -> None:
-        with contextlib.closing(self._connect()) as transport:
-            self.batch_size = transport.batch_size
-            for outcome in transport.carry(self._batches()):
-                request = self._held[0]
-                delivery = request.popleft()
-                if not request:
-                    self._held.popleft()
-                self._heard = True
-                self._tell(settled=(delivery, outcome))
-
-    def _batches(self) -> Iterator[Sequence[Message]]:
-        while True:
-            if not self._asked:
-                self._tell()
-            if not self._asked:  # two requests are out
-                yield ()
-                continue
-            batch = self.given.get()
-            self._asked = False
-            if batch is None:
-                return
-            if batch:
-                self._held.append(deque(batch))
-                self._tell()
-            yield [self._address(delivery) for delivery in batch]
-
-    def _tell(self, settled: tuple[Delivery, Outcome] | None = None) -> None:
-        """Ask for the next request as soon as it may be claimed, in one breath with an outcome."""
-        asks = not self._asked and len(self._held) < _REQUESTS
-        self._asked = self._asked or asks
-        if settled or asks:
-            self._desk.put(_Note(self, settled, asks=asks, patient=not self._held))
-
-    def _let_go(self) -> None:
-        """Give back what was claimed and has no outcome."""
-        if self._asked:
-            self._desk.put(_Note(self))  # an answer, please, if only an empty one
-            self._held.append(deque(self.given.get() or ()))
-            self._asked = False
-        released = tuple(delivery for request in self._held for delivery in request)
-        self._held.clear()
-        self._desk.put(_Note(self, released=released))
 
 
 class _Clerk:
@@ -182,28 +82,164 @@ class _Clerk:
         limit: int | None,
     ) -> None:
         self._ledger, self._sending, self._policy, self._pace, self._brake = ledger, sending, policy, pace, brake
-        self._now, self._stopped, self._settled, self._left = now, stopped, settled, limit
-        self.desk, self.closing = SimpleQueue[_Note](), threading.Event()
-        self._out = 0  # claimed, and not settled
-        self._next = 0.0  # seconds since 1970; before that nothing can be claimed
-        self._parked: dict[_Carrier, float] = {}  # who waits for an answer, since when (monotonic)
-        self._finished, self._later = False, None  # nothing more is claimed
+        self._now, self._stopped, self._settled = now, stopped, settled
+        self.desk = SimpleQueue[Note]()
+        self._left = math.inf if limit is None else limit  # what may still be claimed
+        self._out = 0  # claimed, without an outcome
+        self._next = 0.0  # seconds since 1970; before that no row is due
+        self._asking: dict[Carrier, tuple[bool, float]] = {}  # whether it is patient, since when (monotonic)
+        self._unwritten: list[Settled] = []
+        self._released: list[Delivery] = []
+        self._finished = False  # nothing more is claimed
+        self._later: Later | None = None
         self._error: BaseException | None = None
-        self._unwritten: list[Settled] = []  # the ledger could not take them yet
-        self._unreleased: list[Delivery] = []
 
-    def run(self, carriers: set[_Carrier]) -> Later | None:
+    def run(self, carriers: set[Carrier]) -> Later | None:
         """Until every carrier has ended."""
-        while carriers:
-            asking = self._read(self._collect(), carriers)
-            self._finished = self._finished or self._error is not None or self._stopped()
-            self._serve(asking)
-            if self._is_done():
+        living, trouble = set(carriers), None
+        while living:
+            for note in self._collect():
+                self._read(note)
+                if note.ended:
+                    living.discard(note.carrier)
+                    trouble = note.error if isinstance(note.error, TryLater) else trouble
+            if self._error or self._stopped():
                 self._finished = True
-                self.closing.set()
-                self._answer_parked()
-        if self._unwritten or self._unreleased:
-            self._exchange(0)
-        if self._error and (self._is_worse_than_trouble() or self._out_of_reach()):
+            self._serve()
+            if self._finished:
+                for carrier in living:
+                    carrier.closing.set()
+        if trouble and not self._finished:  # all have given up
+            self._error = trouble
+        self._write_the_rest()
+        if self._error:
             raise self._error
         return self._later
+
+    def _collect(self) -> list[Note]:
+        """What the carriers have to say; none where it is time to look again."""
+        try:
+            notes = [self.desk.get(timeout=self._patience())]
+        except Empty:
+            return []
+        notes += [self.desk.get_nowait() for _ in range(self.desk.qsize())]
+        return notes
+
+    def _patience(self) -> float:
+        if not self._asking or self._left <= 0:
+            return _LOOK
+        seconds = self._now().timestamp()
+        return min(max(self._next - seconds, self._pace.next(seconds) - seconds, 0.0), _LOOK)
+
+    def _read(self, note: Note) -> None:
+        if note.settled:
+            delivery, outcome = note.settled
+            outcome, due = self._policy.after(delivery, outcome, self._now())
+            self._unwritten.append(Settled(delivery, outcome, due))
+            self._out -= 1
+            if due:
+                self._next = min(self._next, due)
+            if reason := self._brake.after(outcome):
+                hint = "see who was refused (mailer status --failed) and why, before it goes on"
+                self._fail(TransportRefused(f"stopped: {reason}", hint=hint))
+        if note.released:
+            self._released += note.released
+            self._out -= len(note.released)
+            self._left += len(note.released)
+            self._next = 0.0
+        if note.asks:
+            self._asking[note.carrier] = note.patient, time.monotonic()
+        if note.withdraws and note.carrier in self._asking:
+            self._answer(note.carrier, ())
+        if note.error and not isinstance(note.error, TryLater):
+            self._fail(note.error)
+
+    def _fail(self, error: BaseException) -> None:
+        """The first error is told; but that we are refused is told before all."""
+        if self._error is None or (isinstance(error, TransportRefused) and isinstance(self._error, TryLater)):
+            self._error = error
+        self._finished = True
+
+    def _answer(self, carrier: Carrier, batch: "tuple[()] | list[Delivery] | None") -> None:
+        del self._asking[carrier]
+        carrier.given.put(batch)
+
+    def _serve(self) -> None:
+        """Write down what was heard, claim what was asked for, answer who cannot wait."""
+        now = self._now()
+        wanted = self._wanted(now.timestamp())
+        # A ledger that could not write is tried once more, at the end.
+        if (wanted or self._unwritten or self._released) and not isinstance(self._error, TryLater):
+            try:
+                rows = self._exchange(wanted, now)
+            except TryLater as error:
+                rows = []
+                self._fail(error)
+            self._deal(rows)
+        if not self._finished and not self._out and not self._unwritten:
+            self._finish_or_wait(self._now().timestamp())
+        for carrier, (patient, since) in list(self._asking.items()):
+            if self._finished:
+                self._answer(carrier, None)
+            elif not patient or time.monotonic() - since > _IDLE:
+                self._answer(carrier, ())
+
+    def _wanted(self, seconds: float) -> int:
+        """How many rows may be claimed now."""
+        if self._finished or seconds < self._next:
+            return 0
+        room = self._pace.room(seconds)
+        wanted = min(self._left, sum(carrier.batch_size for carrier in self._asking))
+        return int(wanted if room is None else min(wanted, room))
+
+    def _exchange(self, wanted: int, now: datetime) -> list[Delivery]:
+        if self._released:
+            self._ledger.release(self._released)
+            self._released = []
+        settled, seconds = self._unwritten, now.timestamp()
+        if self._pace.is_free:
+            rows = self._ledger.exchange(self._sending, settled, wanted, now)
+        else:
+            rows = self._ledger.exchange(
+                self._sending,
+                settled,
+                wanted,
+                now,
+                put_off=lambda delivery: self._pace.admit(delivery, seconds),
+                spent=self._pace.spent,
+            )
+            self._pace.spent.clear()
+        self._unwritten = []
+        self._out += len(rows)
+        self._left -= len(rows)
+        for each in settled:
+            self._settled(each.outcome)
+        if len(rows) < wanted:
+            due = self._ledger.next_due(self._sending)
+            self._next = math.inf if due is None else due.timestamp()
+        return rows
+
+    def _deal(self, rows: list[Delivery]) -> None:
+        """To each what it can carry, who asked first first."""
+        for carrier in list(self._asking):
+            if not rows:
+                break
+            self._answer(carrier, rows[: carrier.batch_size])
+            rows = rows[carrier.batch_size :]
+
+    def _finish_or_wait(self, seconds: float) -> None:
+        """Nothing is on any wire. Finish where nothing is left, or nothing that is worth waiting for."""
+        paced = self._pace.next(seconds)
+        at = max(self._next, paced)
+        if self._left <= 0 or math.isinf(at):
+            self._finished = True
+        elif at - seconds > self._policy.wait:
+            reason = "the rate is used up for now" if paced >= self._next else "they are to be tried again later"
+            self._finished, self._later = True, Later(reason, datetime.fromtimestamp(at, UTC))
+
+    def _write_the_rest(self) -> None:
+        if self._unwritten or self._released:
+            try:
+                self._exchange(0, self._now())
+            except TryLater as error:
+                self._fail(error)

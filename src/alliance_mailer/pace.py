@@ -32,6 +32,12 @@ class Rate:
         return f"{self.count}/{ {1: 's', 60: 'min', 3600: 'h', DAY: 'd'}[self.period] }"
 
 
+def at_least(count: int, rates: Sequence[Rate]) -> float:
+    """The seconds that so many messages take at the least, where nothing was spent of the rates before."""
+    return max((count / rate.count if rate.period == 1 else (count - 1) // rate.count * rate.period for rate in rates),
+               default=0)  # fmt: skip
+
+
 @dataclass(frozen=True, slots=True)
 class Policy:
     """[delivery] of mailer.toml: when a deferred message is tried again, and when a run stops."""

@@ -75,8 +75,8 @@ class Report:
 
     # A sending ----------------------------------------------------------------------------------------------------
 
-    def plan(self, edition: Edition, people: str, banner: str, left: int, size: int) -> None:
-        """Who, how many, from whom, through what, how much."""
+    def plan(self, edition: Edition, people: str, banner: str, left: int, size: int, time: str) -> None:
+        """Who, how many, from whom, through what, how much, how long."""
         publication = edition.publication
         rows = [
             ("subject", edition.subject.shown()),
@@ -84,6 +84,7 @@ class Report:
             ("to", people),
             ("through", _styled(banner, "1")),
             ("size", f"{_bytes(size)} a message, {_bytes(size * left)} in all"),
+            *([("time", time)] if time else []),
         ]
         self.say(_styled(f"Issue {edition.issue}", "1") + f", edition {edition.sha256[:12]}")
         for label, value in rows:
@@ -174,6 +175,14 @@ class Report:
 def people(count: int) -> str:
     """1 person, 2 people."""
     return "1 person" if count == 1 else f"{count} people"
+
+
+def duration(seconds: float) -> str:
+    """For a person: 40 seconds, 7 minutes, 3.5 hours, 5 days."""
+    for unit, size in (("day", 86400), ("hour", 3600), ("minute", 60)):
+        if seconds >= 1.5 * size:
+            return f"{seconds / size:.{1 if seconds < 10 * size else 0}f}".removesuffix(".0") + f" {unit}s"
+    return "1 second" if seconds == 1 else f"{seconds:.0f} seconds"
 
 
 def _print(text: str, stream: TextIO, end: str = "\n") -> None:

@@ -3,37 +3,24 @@
 import contextlib
 import difflib
 import os
-import signal
 import sys
-import threading
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from pathlib import Path
 
 from .checks import RULES, Finding, errors_in
 from .config import Config, TransportConfig
 from .contact import read_lists, read_suppressions
-from .deliver import deliver
+from .deliver import Later
 from .edition import Edition
-from .errors import (
-    CheckFailed,
-    EditionChanged,
-    InputError,
-    MailerError,
-    Problem,
-    TransportRefused,
-    TryLater,
-    UsageError,
-    did_you_mean,
-)
+from .errors import CheckFailed, EditionChanged, InputError, Problem, UsageError, did_you_mean
 from .issue import Issue
-from .ledger import Audience, Delivery, Ledger, Planned, Sending, Tally
+from .ledger import Audience, Ledger, Planned, Sending, Tally
 from .ledger.sqlite import open_ledger
-from .message import Message, address
-from .report import Report, people
-from .signing import signing_key
-from .transports import connect, transport_module
+from .message import Message
+from .pace import at_least
+from .report import Report, duration, people
+from .run import Ending, banner, now, run_sending
+from .transports import transport_module
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +32,6 @@ class Request:
     to_new: bool = False
     allow: frozenset[str] = frozenset()
     yes: bool = False
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
 
 
 def send_issue(
@@ -74,7 +57,7 @@ def send_issue(
         rules = " ".join(f"--allow {rule}" for rule in dict.fromkeys(finding.rule for finding in refused))
         mistakes = "a mistake" if len(refused) == 1 else f"{len(refused)} mistakes"
         raise CheckFailed(f"issue {issue.number} is not sent: {mistakes} in it", hint=f"mend that, or {rules}")
-    ledger = open_ledger(config.ledger, dry_run=request.dry_run)
+    ledger = open_ledger(config.ledger, dry_run=request.dry_run, durability=config.durability)
     with contextlib.closing(ledger), ledger.hold(issue.number):
         run = _Run(project, config, report, issue, edition, ledger, sending, chosen, request)
         return run.run()
@@ -121,11 +104,11 @@ class _Run:
             self.chosen.options, project=self.project, issue=self.issue.number, environ=os.environ
         )
         self._show(left, joining, audience, tally)
-        if self.issue.send_at and self.issue.send_at.replace(tzinfo=self.config.publication.timezone) > _now():
+        if self.issue.send_at and self.issue.send_at.replace(tzinfo=self.config.publication.timezone) > now():
             report.warn(f"{self.issue.file} says send_at {self.issue.send_at:%Y-%m-%d %H:%M}; this sends now")
         if self.request.dry_run:
             if plans:
-                ledger.plan(sending, self._plan(), _now())
+                ledger.plan(sending, self._plan(), now())
             report.document(report.tally(sending, ledger.tally(sending), ledger.planned(sending)))
             report.say("\nA dry run: nothing was written or sent.")
             return 0
@@ -192,8 +175,7 @@ class _Run:
         return Planned(self.edition.sha256, self._banner(), self.edition.subject.shown(), self.edition.text.shown())
 
     def _banner(self) -> str:
-        banner: str = transport_module(self.chosen.use).describe(self.chosen.options, self.issue.number)
-        return banner
+        return banner(self.chosen, self.issue.number)
 
     def _refuse_another_edition(self, planned: Planned | None, left: int) -> None:
         if planned is None or planned.edition == self.edition.sha256 or not left:
@@ -251,8 +233,17 @@ class _Run:
             who = f"{people(left)} left of {tally.planned} planned{done}{joined}"
         if self.request.limit and self.request.limit < left + joining:
             who += f"; {self.request.limit} of them now"
-        size = len(Message(self.edition, self.edition.neutral_reader, _now(), "0" * 32, "0" * 32).as_bytes())
-        self.report.plan(self.edition, who, self._banner(), self._total(left + joining), size)
+        size = len(Message(self.edition, self.edition.neutral_reader, now(), "0" * 32, "0" * 32).as_bytes())
+        total = self._total(left + joining)
+        self.report.plan(self.edition, who, self._banner(), total, size, self._time(total))
+
+    def _time(self, count: int) -> str:
+        if self.sending.rehearsal:
+            return ""
+        rates = ", ".join(map(str, self.chosen.rate))
+        seconds = at_least(count, self.chosen.rate)
+        slowed = f"at least {duration(seconds)} at {rates}" if seconds >= 1 else "as fast as the server takes them"
+        return f"{slowed}, over {self.chosen.connections} connections"
 
     def _ask(self, count: int) -> None:
         """A live sending is confirmed by typing the issue's number."""
@@ -274,51 +265,47 @@ class _Run:
             raise UsageError("nothing was sent", hint=f"{self._command}, and type {number}")
 
     def _deliver(self, *, fresh: bool, plans: bool, total: int) -> int:
-        ledger, sending = self.ledger, self.sending
-        key = signing_key(self.project, self.config.secret_env, os.environ)
-        zone = self.config.publication.timezone
-        stopped: MailerError | None = None
-
-        def addressed(delivery: Delivery) -> Message:
-            return address(self.edition, delivery.contact, date=delivery.planned_at.astimezone(zone), key=key)
-
-        transport = connect(
-            self.chosen.use, self.chosen.options, project=self.project, issue=self.issue.number,
-            environ=os.environ, fresh=fresh,
-        )  # fmt: skip
-        with contextlib.closing(transport), _interruptible() as interrupted:
+        def plan() -> None:
             if plans:
-                ledger.plan(sending, self._plan(), _now())
-            with self.report.progress(self._total(total)) as settled:
-                try:
-                    deliver(
-                        ledger, sending, transport, addressed,
-                        now=_now, stopped=interrupted, settled=settled, limit=self.request.limit,
-                    )  # fmt: skip
-                except (TransportRefused, TryLater) as error:
-                    stopped = error
-        return self._conclude(stopped, interrupted=interrupted())
+                self.ledger.plan(self.sending, self._plan(), now())
 
-    def _conclude(self, stopped: MailerError | None, *, interrupted: bool) -> int:
+        limit = self.request.limit
+        with self.report.progress(self._total(total)) as settled:
+            ending = run_sending(
+                self.project, self.config, self.chosen, self.ledger, self.sending, self.edition,
+                people=self._total(total), fresh=fresh, plan=plan, settled=settled, limit=limit,
+            )  # fmt: skip
+        return self._conclude(ending)
+
+    def _conclude(self, ending: Ending) -> int:
         """Say what became of it. When several codes apply: 130 > 69 > 75 > 1."""
         report, tally = self.report, self.ledger.tally(self.sending)
         left = tally.waiting + tally.deferred
         report.say(f"\n{report.counts(tally)}{'.' if left else '; nobody is left.'}")
-        if stopped:
-            report.error(stopped)
+        if ending.stopped:
+            report.error(ending.stopped)
         else:
             document = report.tally(self.sending, tally, self.ledger.planned(self.sending))
             report.document(document | {"transport": self._banner()})
         if left:
-            due = self.ledger.next_due(self.sending)
-            when = f" after {due.astimezone():%H:%M}" if due and due > _now() else ""
-            report.say(f"{people(left)} left: run the same command again{when}.")
+            report.say(f"{people(left)} left{self._why(ending.later)}: run the same command again{self._when()}.")
         self._say_what_next(tally)
-        if interrupted:
+        if ending.interrupted:
             return 130
-        if stopped:
-            return stopped.code
+        if ending.stopped:
+            return ending.stopped.code
         return 75 if left else 1 if tally.refused or tally.unknown else 0
+
+    def _why(self, later: Later | None) -> str:
+        return f" ({later.reason})" if later else ""
+
+    def _when(self) -> str:
+        due = self.ledger.next_due(self.sending)
+        if not due or due <= now():
+            return ""
+        local = due.astimezone()
+        same_day = local.date() == now().astimezone().date()
+        return f" after {local:{'%H:%M' if same_day else '%Y-%m-%d %H:%M'}}"
 
     def _say_what_next(self, tally: Tally) -> None:
         report, number = self.report, self.issue.number
@@ -334,23 +321,3 @@ class _Run:
         out = "" if "default" in ways else f" --transport {ways[0] if ways else 'live'}"
         report.say(f"{'Next:' if ways else '     '} mailer test --issue {number} --to you@…{out}")
         report.say(f"      mailer send --issue {number}{out}")
-
-
-@contextlib.contextmanager
-def _interruptible() -> Iterator[Callable[[], bool]]:
-    """The first Ctrl-C or SIGTERM lets the message on the wire finish; the second aborts."""
-    asked = threading.Event()
-
-    def stop(number: int, _: object) -> None:
-        if asked.is_set():
-            raise KeyboardInterrupt
-        asked.set()
-        with contextlib.suppress(OSError):  # print() in a handler could fail amid the server's answer
-            os.write(2, b"\nfinishing the message on the wire; once more aborts at once\n")
-
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield asked.is_set
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

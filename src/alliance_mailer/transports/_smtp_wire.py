@@ -28,7 +28,7 @@ class Reply:
 
     @property
     def enhanced(self) -> str:
-        """RFC 3463's code, such as 5.1.1; empty where there is none, or one of another class than the reply (RFC 2034)."""
+        """RFC 3463's code, such as 5.1.1; empty without one, or where its class is another (RFC 2034)."""
         found = _ENHANCED.match(self.text)
         return found[1] if found and found[1][0] == str(self.code)[0] else ""
 

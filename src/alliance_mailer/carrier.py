@@ -1,0 +1,118 @@
+"""A carrier: one connection, and the thread that it belongs to. It asks the clerk (deliver.py) for what to carry."""
+
+import contextlib
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from queue import SimpleQueue
+
+from .errors import TransportRefused, TryLater
+from .ledger import Delivery
+from .message import Message, Outcome
+from .transports import Transport
+
+REQUESTS = 2  # claimed a connection: one on its wire, and the next
+_BACKOFF = (1, 2, 4, 8, 16)  # seconds between attempts to connect again; then the connection is given up
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """What a carrier tells the clerk."""
+
+    carrier: "Carrier"
+    settled: tuple[Delivery, Outcome] | None = None
+    released: Sequence[Delivery] = ()  # claimed, and surely not sent
+    asks: bool = False  # for a request; each is answered once, in `given`
+    patient: bool = False  # nothing is on its wire: it can wait for the answer
+    withdraws: bool = False  # what it asked for before is to be answered at once, with nothing if need be
+    ended: bool = False
+    error: BaseException | None = None
+
+
+class Carrier:
+    """Carries what it is given until that is None, or until the transport takes nothing more."""
+
+    def __init__(
+        self, connect: Callable[[], Transport], address: Callable[[Delivery], Message], desk: SimpleQueue[Note]
+    ) -> None:
+        self._connect, self._address, self._desk = connect, address, desk
+        self.given = SimpleQueue[Sequence[Delivery] | None]()  # the clerk's answers; None: that was all
+        self.closing = threading.Event()  # there is no point in connecting again
+        self.batch_size = 1
+        self._asked = False
+        self._held = deque[deque[Delivery]]()  # requests, each with the deliveries that have no outcome yet
+        self._heard = False  # an outcome, since the last trouble
+
+    def start(self) -> None:
+        """Begin, in a thread that does not outlive the program."""
+        threading.Thread(target=self._run, daemon=True).start()
+
+    def _run(self) -> None:
+        error: BaseException | None = None
+        try:
+            error = self._carry_on()
+        except TransportRefused as refusal:
+            self._let_go()
+            error = refusal
+        except BaseException as mistake:  # noqa: BLE001 (ours; told by the clerk. The claims stay: they are in doubt)
+            error = mistake
+        self._desk.put(Note(self, ended=True, error=error))
+
+    def _carry_on(self) -> TryLater | None:
+        """Over one connection after the other. Returns why it gave up."""
+        failures = 0
+        while True:
+            try:
+                self._carry()
+            except TryLater as trouble:
+                self._let_go()
+                failures, self._heard = 0 if self._heard else failures, False
+                if failures == len(_BACKOFF) or self.closing.wait(_BACKOFF[failures]):
+                    return trouble
+                failures += 1
+            else:
+                return None
+
+    def _carry(self) -> None:
+        with contextlib.closing(self._connect()) as transport:
+            self.batch_size = transport.batch_size
+            for outcome in transport.carry(self._batches()):
+                delivery = self._held[0].popleft()
+                if not self._held[0]:
+                    self._held.popleft()
+                self._heard = True
+                self._tell((delivery, outcome))
+
+    def _batches(self) -> Iterator[Sequence[Message]]:
+        while True:
+            self._tell()
+            if not self._asked:  # all requests are out
+                yield ()
+                continue
+            batch = self.given.get()
+            self._asked = False
+            if batch is None:
+                return
+            if batch:
+                self._held.append(deque(batch))
+                self._tell()
+            yield [self._address(delivery) for delivery in batch]
+
+    def _tell(self, settled: tuple[Delivery, Outcome] | None = None) -> None:
+        """An outcome, and in the same breath a wish for the next request, where one may be claimed."""
+        asks = not self._asked and len(self._held) < REQUESTS
+        self._asked = self._asked or asks
+        if settled or asks:
+            self._desk.put(Note(self, settled, asks=asks, patient=not self._held))
+
+    def _let_go(self) -> None:
+        """Give back what was claimed and has no outcome."""
+        if self._asked:
+            self._desk.put(Note(self, withdraws=True))
+            self._held.append(deque(self.given.get() or ()))
+            self._asked = False
+        released = [delivery for request in self._held for delivery in request]
+        self._held.clear()
+        if released:
+            self._desk.put(Note(self, released=released))

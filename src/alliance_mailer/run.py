@@ -1,0 +1,111 @@
+"""One run of a sending: over the transport's connections, at its pace, until nobody is left or something stops it."""
+
+import contextlib
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from .config import Config, TransportConfig
+from .deliver import Later, deliver
+from .edition import Edition
+from .errors import MailerError, TransportRefused, TryLater
+from .ledger import Delivery, Ledger, Sending
+from .message import Message, Outcome, address
+from .pace import DAY, Brake, Pace
+from .signing import signing_key
+from .transports import Transport, connect, transport_module
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a run ended. All may be empty: everybody who could be tried was."""
+
+    stopped: MailerError | None = None  # by the transport, the brake or the ledger
+    interrupted: bool = False
+    later: Later | None = None
+
+
+def now() -> datetime:
+    """UTC."""
+    return datetime.now(UTC)
+
+
+def banner(chosen: TransportConfig, issue: str) -> str:
+    """The loud name of a transport: smtp mail.example.org:587 (LIVE)."""
+    described: str = transport_module(chosen.use).describe(chosen.options, issue)
+    return described
+
+
+def run_sending(
+    project: Path,
+    config: Config,
+    chosen: TransportConfig,
+    ledger: Ledger,
+    sending: Sending,
+    edition: Edition,
+    *,
+    people: int,
+    fresh: bool,
+    plan: Callable[[], None],
+    settled: Callable[[Outcome], None],
+    limit: int | None = None,
+) -> Ending:
+    """Send to whom `plan` planned and who is left of earlier plans: about so many `people`.
+
+    Raises ConfigError, TransportRefused or TryLater where there is no way out at all; nothing is planned then.
+    """
+    key = signing_key(project, config.secret_env, os.environ)
+    zone, name = config.publication.timezone, banner(chosen, sending.issue)
+
+    def opened() -> Transport:
+        return connect(chosen.use, chosen.options, project=project, issue=sending.issue, environ=os.environ)
+
+    def addressed(delivery: Delivery) -> Message:
+        return address(edition, delivery.contact, date=delivery.planned_at.astimezone(zone), key=key)
+
+    first = connect(
+        chosen.use, chosen.options, project=project, issue=sending.issue, environ=os.environ, fresh=fresh
+    )  # fmt: skip
+    ready = [first]  # whoever comes first takes it
+    with _interruptible() as interrupted:
+        plan()
+        remembered = [] if sending.rehearsal else ledger.spent_since(name, int(now().timestamp()) - DAY)
+        try:
+            later = deliver(
+                ledger, sending, lambda: ready.pop() if ready else opened(), addressed,
+                connections=min(chosen.connections, max(1, people)),
+                policy=config.delivery,
+                pace=Pace(name, chosen.rate, chosen.domain_rate, remembered),
+                brake=Brake(config.delivery.brake, ledger.tally(sending)),
+                now=now, stopped=interrupted, settled=settled, limit=limit,
+            )  # fmt: skip
+        except (TransportRefused, TryLater) as error:
+            return Ending(stopped=error, interrupted=interrupted())
+        finally:
+            for unused in ready:
+                unused.close()
+        return Ending(interrupted=interrupted(), later=later)
+
+
+@contextlib.contextmanager
+def _interruptible() -> Iterator[Callable[[], bool]]:
+    """The first Ctrl-C or SIGTERM lets what is on the wires finish; the second aborts."""
+    asked = threading.Event()
+
+    def stop(number: int, _: object) -> None:
+        if asked.is_set():
+            raise KeyboardInterrupt
+        asked.set()
+        with contextlib.suppress(OSError):  # print() in a handler could fail amid the server's answer
+            os.write(2, b"\nfinishing what is on the wire; once more aborts at once\n")
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield asked.is_set
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
