@@ -13,7 +13,6 @@ from .message import Message, Outcome
 from .transports import Transport
 
 REQUESTS = 2  # claimed a connection: one on its wire, and the next
-_BACKOFF = (1, 2, 4, 8, 16)  # seconds between attempts to connect again; then the connection is given up
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,15 +33,20 @@ class Carrier:
     """Carries what it is given until that is None, or until the transport takes nothing more."""
 
     def __init__(
-        self, connect: Callable[[], Transport], address: Callable[[Delivery], Message], desk: SimpleQueue[Note]
+        self,
+        connect: Callable[[], Transport],
+        address: Callable[[Delivery], Message],
+        desk: SimpleQueue[Note],
+        reconnect: Sequence[float],
     ) -> None:
-        self._connect, self._address, self._desk = connect, address, desk
+        """`reconnect`: the seconds between attempts to connect again; then the connection is given up."""
+        self._connect, self._address, self._desk, self._reconnect = connect, address, desk, reconnect
         self.given = SimpleQueue[Sequence[Delivery] | None]()  # the clerk's answers; None: that was all
         self.closing = threading.Event()  # there is no point in connecting again
         self.batch_size = 1
         self._asked = False
         self._held = deque[deque[Delivery]]()  # requests, each with the deliveries that have no outcome yet
-        self._heard = False  # an outcome, since the last trouble
+        self._told = 0  # outcomes
 
     def start(self) -> None:
         """Begin, in a thread that does not outlive the program."""
@@ -61,14 +65,14 @@ class Carrier:
 
     def _carry_on(self) -> TryLater | None:
         """Over one connection after the other. Returns why it gave up."""
-        failures = 0
+        failures, told = 0, 0
         while True:
             try:
                 self._carry()
             except TryLater as trouble:
                 self._let_go()
-                failures, self._heard = 0 if self._heard else failures, False
-                if failures == len(_BACKOFF) or self.closing.wait(_BACKOFF[failures]):
+                failures, told = 0 if self._told > told else failures, self._told
+                if failures == len(self._reconnect) or self.closing.wait(self._reconnect[failures]):
                     return trouble
                 failures += 1
             else:
@@ -81,23 +85,31 @@ class Carrier:
                 delivery = self._held[0].popleft()
                 if not self._held[0]:
                     self._held.popleft()
-                self._heard = True
+                self._told += 1
                 self._tell((delivery, outcome))
+            if self._held:
+                raise RuntimeError("a transport told no outcome of what it was given")
 
     def _batches(self) -> Iterator[Sequence[Message]]:
         while True:
-            self._tell()
-            if not self._asked:  # all requests are out
-                yield ()
-                continue
-            batch = self.given.get()
-            self._asked = False
+            batch = self._next()
             if batch is None:
                 return
             if batch:
                 self._held.append(deque(batch))
                 self._tell()
+            told = self._told
             yield [self._address(delivery) for delivery in batch]
+            if not batch and self._held and told == self._told:
+                raise RuntimeError("a transport told no outcome of what it was given")
+
+    def _next(self) -> Sequence[Delivery] | None:
+        self._tell()
+        if not self._asked:  # all requests are out
+            return ()
+        batch = self.given.get()
+        self._asked = False
+        return batch
 
     def _tell(self, settled: tuple[Delivery, Outcome] | None = None) -> None:
         """An outcome, and in the same breath a wish for the next request, where one may be claimed."""

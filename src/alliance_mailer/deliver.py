@@ -55,7 +55,7 @@ def deliver(
     sent is put back first, and nobody is marked refused for it.
     """
     clerk = _Clerk(ledger, sending, policy, pace, brake, now, stopped, settled, limit)
-    carriers = {Carrier(connect, address, clerk.desk) for _ in range(connections)}
+    carriers = {Carrier(connect, address, clerk.desk, policy.reconnect) for _ in range(connections)}
     for carrier in carriers:
         carrier.start()
     try:

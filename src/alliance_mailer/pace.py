@@ -47,6 +47,7 @@ class Policy:
     give_up_after: float = DAY  # seconds since the first attempt
     wait: float = 120  # seconds that a run waits for people who are due again, or for a rate; longer: exit 75
     brake: float = 0.05  # stop when more than this part of the answers are refusals; 1: never
+    reconnect: tuple[float, ...] = (1, 2, 4, 8, 16)  # seconds before a lost connection is made again, each time
 
     def after(self, delivery: Delivery, outcome: Outcome, now: datetime) -> tuple[Outcome, int]:
         """What is to be written down, and when a deferred one is due again (seconds since 1970).

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from alliance_mailer.contact import Contact, Suppression
 from alliance_mailer.errors import TryLater
-from alliance_mailer.ledger import Ledger, Planned, Sending, Tally
-from alliance_mailer.message import Verdict
+from alliance_mailer.ledger import Delivery, Ledger, Planned, Sending, Settled, Spent, Tally
+from alliance_mailer.message import Outcome, Verdict
 
 from .rows import ANN, BOB, EVE, NOW, PEOPLE, PLAN, REHEARSAL, SENDING, addresses, claim, contact, plan, settle, stage
 
@@ -148,9 +148,10 @@ class LedgerContract:
 
     def test_a_claim_knows_its_try_and_when_it_was_planned(self, ledger: Ledger) -> None:
         plan(ledger, [ANN])
-        settle(ledger, claim(ledger), Verdict.DEFERRED, "451 later")
+        settle(ledger, claim(ledger, after=5), Verdict.DEFERRED, "451 later", due=60)
         again = claim(ledger, after=60)[0]
         assert (again.attempts, again.planned_at, again.reply) == (2, NOW, "451 later")
+        assert again.tried_at == NOW + timedelta(seconds=5)
 
     @pytest.mark.parametrize("verdict", [Verdict.ACCEPTED, Verdict.REFUSED, Verdict.UNKNOWN])
     def test_what_is_settled_for_good_is_never_claimed_again(self, ledger: Ledger, verdict: Verdict) -> None:
@@ -161,24 +162,65 @@ class LedgerContract:
         assert [each.reply for each in ledger.deliveries(SENDING, [verdict])] == ["the server's words"]
         assert ledger.next_due(SENDING) is None
 
-    def test_a_deferred_row_waits_longer_each_time(self, ledger: Ledger) -> None:
+    def test_a_deferred_row_is_claimed_when_it_is_due_and_not_before(self, ledger: Ledger) -> None:
         plan(ledger, [ANN])
-        for wait in (60, 300, 1800, 1800):
-            settle(ledger, claim(ledger, after=99_999), Verdict.DEFERRED)
-            assert ledger.next_due(SENDING) == NOW + timedelta(seconds=wait)
-            assert claim(ledger, after=wait - 1) == []
-        assert addresses(claim(ledger, after=1800)) == [ANN]
-
-    @pytest.mark.parametrize(("named", "wait"), [(900, 900), (0.2, 1)])
-    def test_a_deferred_row_waits_as_long_as_the_server_says(self, ledger: Ledger, named: float, wait: int) -> None:
-        plan(ledger, [ANN])
-        settle(ledger, claim(ledger), Verdict.DEFERRED, retry_after=named)
-        assert ledger.next_due(SENDING) == NOW + timedelta(seconds=wait)
+        settle(ledger, claim(ledger), Verdict.DEFERRED, due=60)
+        assert ledger.next_due(SENDING) == NOW + timedelta(seconds=60)
+        assert claim(ledger, after=59) == []
+        assert addresses(claim(ledger, after=60)) == [ANN]
 
     def test_whom_nobody_has_tried_comes_before_whom_a_server_deferred(self, ledger: Ledger) -> None:
         plan(ledger)
-        settle(ledger, claim(ledger), Verdict.DEFERRED)
+        settle(ledger, claim(ledger), Verdict.DEFERRED, due=60)
         assert addresses(claim(ledger, 3, after=60)) == [BOB, EVE, ANN]
+
+    def test_settling_and_claiming_are_one_step(self, ledger: Ledger) -> None:
+        plan(ledger)
+        first = claim(ledger)
+        following = ledger.exchange(SENDING, [Settled(first[0], Outcome(Verdict.ACCEPTED))], 1, NOW)
+        assert addresses(following) == [BOB]
+        assert ledger.tally(SENDING) == Tally(accepted=1, waiting=2)
+
+    def test_who_is_put_off_is_not_claimed_and_due_when_it_was_said(self, ledger: Ledger) -> None:
+        plan(ledger)
+        later = int(NOW.timestamp()) + 30
+
+        def put_off(delivery: Delivery) -> int:
+            return 0 if delivery.contact.address == EVE else later
+
+        assert addresses(ledger.exchange(SENDING, [], 2, NOW, put_off=put_off)) == [EVE]
+        assert ledger.next_due(SENDING) == NOW + timedelta(seconds=30)
+        assert [each.attempts for each in claim(ledger, 9, after=30)] == [1, 1]
+
+    def test_what_was_spent_is_remembered_until_it_is_too_old(self, connect: Open) -> None:
+        spent = [Spent("smtp", "", 100, 2), Spent("smtp", "example.org", 100, 1), Spent("smtp", "", 100, 1)]
+        connect().exchange(SENDING, [], 0, NOW, spent=spent)
+        connect().exchange(SENDING, [], 0, NOW, spent=[Spent("smtp", "", 160, 1), Spent("another", "", 160, 7)])
+        assert connect().spent_since("smtp", 0) == [
+            Spent("smtp", "", 100, 3), Spent("smtp", "example.org", 100, 1), Spent("smtp", "", 160, 1)
+        ]  # fmt: skip
+        assert connect().spent_since("smtp", 150) == [Spent("smtp", "", 160, 1)]
+        assert connect().spent_since("smtp", 0) == [Spent("smtp", "", 160, 1)]
+
+    def test_a_hard_bounce_suppresses_and_nothing_else_does(self, ledger: Ledger) -> None:
+        plan(ledger)
+        rows = claim(ledger, 3)
+        outcomes = [
+            Outcome(Verdict.REFUSED, "550 5.1.1 no such user", hard=True),
+            Outcome(Verdict.REFUSED, "552 5.2.2 mailbox full"),
+            Outcome(Verdict.DEFERRED, "450 4.2.0 later"),
+        ]
+        ledger.exchange(SENDING, list(map(Settled, rows, outcomes)), 0, NOW)
+        suppressed = list(ledger.suppressions())
+        assert [each.address for each in suppressed] == [ANN]
+        assert suppressed[0].reason == "hard bounce: 550 5.1.1 no such user"
+        assert (suppressed[0].since, suppressed[0].source) == ("2023-04-03", "issue 2.6")
+
+    def test_a_rehearsals_hard_bounce_suppresses_nobody(self, ledger: Ledger) -> None:
+        plan(ledger, [ANN], REHEARSAL)
+        hard = Outcome(Verdict.REFUSED, "550 5.1.1 no such user", hard=True)
+        ledger.exchange(REHEARSAL, [Settled(claim(ledger, 1, REHEARSAL)[0], hard)], 0, NOW)
+        assert list(ledger.suppressions()) == []
 
     def test_a_waiting_row_is_due_at_once(self, ledger: Ledger) -> None:
         plan(ledger, [ANN])

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from alliance_mailer.contact import Suppression
-from alliance_mailer.ledger import Delivery, Sending, Tally
+from alliance_mailer.ledger import Delivery, Sending, Settled, Tally
 from alliance_mailer.message import Outcome, Verdict
 
 from .contract import Open
@@ -54,7 +54,10 @@ class LedgerMachine(RuleBasedStateMachine):
 
     @rule(sending=_SENDINGS, limit=st.integers(1, 3))
     def claim(self, sending: Sending, limit: int) -> None:
-        for delivery in self.ledger.claim(sending, limit, self.now):
+        self._claim(sending, [], limit)
+
+    def _claim(self, sending: Sending, settled: list[Settled], limit: int) -> None:
+        for delivery in self.ledger.exchange(sending, settled, limit, self.now):
             key = sending, delivery.contact.address
             assert self.state[key] in ("waiting", "deferred")
             assert delivery.contact.address not in self.suppressed
@@ -68,13 +71,15 @@ class LedgerMachine(RuleBasedStateMachine):
         return address in [each.contact.address for each in self.ledger.deliveries(sending, ["suppressed"])]
 
     @precondition(lambda self: self.claimed)
-    @rule(verdict=st.sampled_from(Verdict), data=st.data())
-    def settle(self, verdict: Verdict, data: st.DataObject) -> None:
+    @rule(verdict=st.sampled_from(Verdict), wait=st.sampled_from([0, 60]), limit=st.integers(0, 2), data=st.data())
+    def exchange(self, verdict: Verdict, wait: int, limit: int, data: st.DataObject) -> None:
         sending, delivery = self._take(data)
-        self.ledger.settle([(delivery, Outcome(verdict))], self.now)
-        self.state[sending, delivery.contact.address] = verdict.value
-        self.tried.add((sending, delivery.contact.address))
-        self.accepted[sending, delivery.contact.address] += verdict is Verdict.ACCEPTED
+        key = sending, delivery.contact.address
+        self.state[key] = verdict.value
+        self.tried.add(key)
+        self.accepted[key] += verdict is Verdict.ACCEPTED
+        due = int(self.now.timestamp()) + wait if verdict is Verdict.DEFERRED else 0
+        self._claim(sending, [Settled(delivery, Outcome(verdict), due)], limit)
 
     @precondition(lambda self: self.claimed)
     @rule(data=st.data())

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 
 from alliance_mailer.contact import Contact
-from alliance_mailer.ledger import Audience, Delivery, Ledger, Planned, Sending
+from alliance_mailer.ledger import Audience, Delivery, Ledger, Planned, Sending, Settled
 from alliance_mailer.message import Outcome, Verdict
 
 NOW = datetime(2023, 4, 3, 13, 0, tzinfo=UTC)
@@ -35,14 +35,14 @@ def plan(ledger: Ledger, people: Iterable[str | Contact] = PEOPLE, sending: Send
 
 
 def claim(ledger: Ledger, limit: int = 1, sending: Sending = SENDING, after: int = 0) -> Sequence[Delivery]:
-    return ledger.claim(sending, limit, NOW + timedelta(seconds=after))
+    return ledger.exchange(sending, [], limit, NOW + timedelta(seconds=after))
 
 
-def settle(
-    ledger: Ledger, deliveries: Iterable[Delivery], verdict: Verdict, reply: str = "", retry_after: float | None = None
-) -> None:
-    outcome = Outcome(verdict, reply or f"the server says {verdict}", "id-1", retry_after)
-    ledger.settle([(delivery, outcome) for delivery in deliveries], NOW)
+def settle(ledger: Ledger, deliveries: Iterable[Delivery], verdict: Verdict, reply: str = "", *, due: int = 0) -> None:
+    """A deferred one is due so many seconds after NOW."""
+    outcome = Outcome(verdict, reply or f"the server says {verdict}", "id-1")
+    at = int(NOW.timestamp()) + due if verdict is Verdict.DEFERRED else 0
+    ledger.exchange(SENDING, [Settled(delivery, outcome, at) for delivery in deliveries], 0, NOW)
 
 
 def addresses(deliveries: Iterable[Delivery]) -> list[str]:
