@@ -304,10 +304,11 @@ def test_who_was_deferred_for_too_long_is_given_up(ledger, edition):
     assert {row.attempts for row in ledger.deliveries(SENDING, ["refused"])} == {2}
 
 
-def test_nobody_is_given_up_because_we_are_refused(ledger, edition):
-    policy = Policy(max_attempts=1, wait=0)
-    run_with(ledger, edition, FakeTransport([Outcome(DEFERRED, "550 5.7.1", about_us=True)]), policy=policy)
-    assert ledger.tally(SENDING) == Tally(accepted=2, deferred=1)
+def test_nobody_is_given_up_or_kept_waiting_because_we_are_refused(ledger):
+    plan(ledger)
+    [row] = ledger.exchange(SENDING, [], 1, NOW)
+    refusal = Outcome(DEFERRED, "550 5.7.1", about_us=True)
+    assert Policy(max_attempts=1).after(row, refusal, NOW) == (refusal, NOW.timestamp())
 
 
 def test_a_rate_is_kept_and_waited_for(run, ledger):

@@ -14,9 +14,11 @@ LIVE = ("send", "--issue", "2.6", "--transport", "live", "--yes")
 
 
 @pytest.fixture
-def begun(live):
+def begun(live, project):
     """A sending in a process of its own; the server has taken three messages, and not yet said so of the third."""
     runs = []
+    with (project / "mailer.toml").open("a") as config:
+        config.write("connections = 1\n")
 
     def begun():
         live.silent_after = len(live.accepted) + 3
@@ -50,32 +52,33 @@ def test_kill_9_again_and_again_and_nobody_gets_it_twice(begun, mailer, live):
     live.silent_after = None
     result = mailer(*LIVE)
     assert result.code == 1
-    assert len(recipients(live)) == len(set(recipients(live))) == 24
+    assert len(recipients(live)) == len(set(recipients(live))) == 21
     tally = status(mailer)
-    assert (tally["planned"], tally["accepted"], tally["suppressed"]) == (25, 21, 1)
-    assert tally["unknown"] == 3  # the message that was on the wire, each time, and no other
+    # The message that was on the wire, each time, and the next, which was claimed.
+    assert (tally["planned"], tally["accepted"], tally["suppressed"], tally["unknown"]) == (25, 18, 1, 6)
     in_doubt = re.findall(r"unknown +(\S+)", mailer("status", "--issue", "2.6", "--failed").out)
-    assert in_doubt == [recipients(live)[2], recipients(live)[5], recipients(live)[8]]
+    assert {recipients(live)[each] for each in (2, 5, 8)} < set(in_doubt)
     again = mailer(*LIVE)
     assert (again.code, "Nothing was sent." in again.out) == (1, True)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupted_run_finishes_the_message_on_the_wire(begun, mailer, live, number):
+def test_an_interrupted_run_finishes_what_is_on_the_wire(begun, mailer, live, number):
     run = begun()
     run.send_signal(number)
-    assert "finishing the message on the wire" in run.stderr.readline() + run.stderr.readline()
+    assert "finishing what is on the wire" in run.stderr.readline() + run.stderr.readline()
     live.silent_after = None
     out, _ = run.communicate()
     assert run.returncode == 130
-    assert "3 accepted, 1 suppressed, 21 waiting." in out
-    assert "21 people left: run the same command again." in out
-    assert len(live.accepted) == 3
+    done = len(live.accepted)
+    assert done in (3, 4)  # the next one was claimed already
+    assert f"{done} accepted, 1 suppressed, {24 - done} waiting." in out
+    assert f"{24 - done} people left: run the same command again." in out
     assert mailer(*LIVE).code == 0
     assert len(recipients(live)) == len(set(recipients(live))) == 24
 
 
-def test_a_second_ctrl_c_aborts_at_once_and_leaves_one_unknown(begun, mailer, live):
+def test_a_second_ctrl_c_aborts_at_once_and_leaves_what_was_claimed_unknown(begun, mailer, live):
     run = begun()
     run.send_signal(signal.SIGINT)
     assert "once more aborts at once" in run.stderr.readline() + run.stderr.readline()
@@ -85,8 +88,8 @@ def test_a_second_ctrl_c_aborts_at_once_and_leaves_one_unknown(begun, mailer, li
     assert time.monotonic() - began < 4  # it does not wait for an answer to QUIT
     live.silent_after = None
     assert mailer(*LIVE).code == 1
-    assert status(mailer)["unknown"] == 1
-    assert len(recipients(live)) == len(set(recipients(live))) == 24
+    assert status(mailer)["unknown"] == 2
+    assert len(recipients(live)) == len(set(recipients(live))) == 23
 
 
 def test_of_two_runs_at_once_the_second_tries_later(begun, mailer, live):

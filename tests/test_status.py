@@ -45,7 +45,8 @@ def test_nothing_is_zero_for_a_program(project, mailer):
 def test_a_sending_and_its_rehearsal_are_told_apart(mailer):
     said = mailer("status").out
     assert "2.6 sending: 4 planned = 1 accepted, 2 refused, 1 deferred\n  smtp 127.0.0.1" in said
-    assert "2.6 rehearsal: 4 planned = 3 accepted, 1 refused\n  files → outbox/2.6" in said
+    # Who does not exist was suppressed by the sending.
+    assert "2.6 rehearsal: 4 planned = 2 accepted, 1 refused, 1 suppressed\n  files → outbox/2.6" in said
 
 
 @pytest.mark.usefixtures("failed")

@@ -56,10 +56,12 @@ class Policy:
         """
         if outcome.verdict is not Verdict.DEFERRED:
             return outcome, 0
+        if outcome.about_us:  # as soon as that is settled
+            return outcome, int(now.timestamp())
         wait = outcome.retry_after or self.retry[min(delivery.attempts, len(self.retry)) - 1]
         due = math.ceil(now.timestamp() + wait)
         late = delivery.tried_at is not None and due - delivery.tried_at.timestamp() > self.give_up_after
-        if (late or delivery.attempts >= self.max_attempts) and not outcome.about_us:
+        if late or delivery.attempts >= self.max_attempts:
             attempts = "1 attempt" if delivery.attempts == 1 else f"{delivery.attempts} attempts"
             return Outcome(Verdict.REFUSED, f"given up after {attempts}: {outcome.reply}"), 0
         return outcome, due

@@ -5,7 +5,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -78,7 +78,8 @@ def run_sending(
             later = deliver(
                 ledger, sending, lambda: ready.pop() if ready else opened(), addressed,
                 connections=min(chosen.connections, max(1, people)),
-                policy=config.delivery,
+                # A disk that is full is not emptied by waiting half a minute.
+                policy=replace(config.delivery, reconnect=()) if sending.rehearsal else config.delivery,
                 pace=Pace(name, chosen.rate, chosen.domain_rate, remembered),
                 brake=Brake(config.delivery.brake, ledger.tally(sending)),
                 now=now, stopped=interrupted, settled=settled, limit=limit,

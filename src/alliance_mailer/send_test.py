@@ -52,7 +52,7 @@ def send_test(
     place = f"test/{issue.number}"
     opened = connect(chosen.use, chosen.options, project=project, issue=place, environ=os.environ)
     with contextlib.closing(opened):
-        outcome = next(opened.carry(iter([[message]])))
+        [outcome] = opened.carry(iter([[message]]))
     banner = transport_module(chosen.use).describe(chosen.options, place)
     report.say(f"{outcome.verdict}: {message.subject}\n  to {recipient} through {banner}: {outcome.reply}")
     report.document({"issue": issue.number, "to": recipient, "verdict": outcome.verdict, "reply": outcome.reply,
