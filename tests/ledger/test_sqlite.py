@@ -5,7 +5,7 @@ import sqlite3
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from threading import current_thread, main_thread
 
@@ -119,6 +119,13 @@ def test_a_newer_versions_ledger_is_refused_and_left_as_it_is(path):
     assert files_below(path.parent) == before
 
 
+@pytest.mark.parametrize(("durability", "synchronous"), [("process", 1), ("power", 2)])
+def test_a_commit_waits_for_the_disk_where_a_power_cut_is_to_be_survived(path, durability, synchronous):
+    with closing(open_ledger(path, durability=durability)) as ledger:
+        assert ledger._db.execute("pragma journal_mode").fetchone() == ("wal",)
+        assert ledger._db.execute("pragma synchronous").fetchone() == (synchronous,)  # NORMAL, FULL
+
+
 def test_an_older_ledger_is_brought_up_to_date_and_loses_nothing(path, opened, tmp_path):
     path.parent.mkdir()
     with sqlite3.connect(path) as older:
@@ -127,6 +134,7 @@ def test_an_older_ledger_is_brought_up_to_date_and_loses_nothing(path, opened, t
         row = "1, '2.6', 0, 1, 'ann@example.org', '{}', 'a.csv:2', 'waiting', 0, 1680526800, 0, null, '', ''"
         older.execute(f"insert into delivery values ({row})")
     older.close()
+    assert opened(path).planned(SENDING).edition == "a1b2"
     assert addresses(claim(opened(path))) == ["ann@example.org"]
     assert shape(opened(path)) == shape(opened(tmp_path / "fresh.db"))
 

@@ -235,7 +235,10 @@ class SqliteLedger:
             which = {"issue": sending.issue, "rehearsal": sending.rehearsal}
             edition = self._db.execute(_SQL["plan_edition"], {**which, **asdict(planned)}).fetchone()[0]
             values = {**which, "edition": edition, "now": int(now.timestamp())}
-            return self._db.execute(_SQL["plan"], values).rowcount
+            count = self._db.execute(_SQL["plan"], values).rowcount
+            if count:
+                self._db.execute(_SQL["plan_last"], (edition,))
+            return count
 
     def planned(self, sending: Sending) -> Planned | None:
         """See the protocol."""

@@ -18,6 +18,7 @@ create table if not exists edition (
     transport   text    not null,           -- as people know it
     subject     text    not null,
     text        text    not null,           -- gaps empty; what a diff is made of
+    last        integer not null default 0, -- the last delivery planned with it: the higher, the later
     unique (issue, rehearsal, sha256)
 );
 
@@ -72,6 +73,8 @@ create table if not exists receipt (
 -- migrate_1 --
 alter table delivery add column left integer not null default 0;
 alter table delivery add column tried_at integer;
+alter table edition add column last integer not null default 0;
+update edition set last = coalesce((select max(id) from delivery where edition = edition.id), 0);
 
 -- stage --
 create temp table if not exists roster (
@@ -120,11 +123,11 @@ where true
 order by r.rowid
 on conflict (issue, rehearsal, address) do nothing;
 
+-- plan_last --
+update edition set last = (select max(id) from delivery) where id = ?;
+
 -- planned --
-select e.sha256, e.transport, e.subject, e.text
-from delivery d join edition e on e.id = d.edition
-where d.issue = ? and d.rehearsal = ?
-order by d.id desc limit 1;
+select sha256, transport, subject, text from edition where issue = ? and rehearsal = ? order by last desc limit 1;
 
 -- forget --
 delete from delivery where issue = ? and rehearsal = ?;
