@@ -98,14 +98,15 @@ class _Clerk:
         """Until every carrier has ended."""
         living, trouble = set(carriers), None
         while living:
-            for note in self._collect():
-                self._read(note)
+            notes, now = self._collect(), self._now()
+            for note in notes:
+                self._read(note, now)
                 if note.ended:
                     living.discard(note.carrier)
                     trouble = note.error if isinstance(note.error, TryLater) else trouble
             if self._error or self._stopped():
                 self._finished = True
-            self._serve()
+            self._serve(now)
             if self._finished:
                 for carrier in living:
                     carrier.closing.set()
@@ -131,10 +132,10 @@ class _Clerk:
         seconds = self._now().timestamp()
         return min(max(self._next - seconds, self._pace.next(seconds) - seconds, 0.0), _LOOK)
 
-    def _read(self, note: Note) -> None:
+    def _read(self, note: Note, now: datetime) -> None:
         if note.settled:
             delivery, outcome = note.settled
-            outcome, due = self._policy.after(delivery, outcome, self._now())
+            outcome, due = self._policy.after(delivery, outcome, now)
             self._unwritten.append(Settled(delivery, outcome, due))
             self._out -= 1
             if due:
@@ -164,9 +165,8 @@ class _Clerk:
         del self._asking[carrier]
         carrier.given.put(batch)
 
-    def _serve(self) -> None:
+    def _serve(self, now: datetime) -> None:
         """Write down what was heard, claim what was asked for, answer who cannot wait."""
-        now = self._now()
         wanted = self._wanted(now.timestamp())
         # A ledger that could not write is tried once more, at the end.
         if (wanted or self._unwritten or self._released) and not isinstance(self._error, TryLater):
@@ -177,7 +177,7 @@ class _Clerk:
                 self._fail(error)
             self._deal(rows)
         if not self._finished and not self._out and not self._unwritten:
-            self._finish_or_wait(self._now().timestamp())
+            self._finish_or_wait(now.timestamp())
         for carrier, (patient, since) in list(self._asking.items()):
             if self._finished:
                 self._answer(carrier, None)

@@ -150,7 +150,7 @@ class Pace:
         windows = self._of(domain, now) if domain else []
         if any(not window.room(now) for window in windows):
             free = max(window.next(now) for window in windows)
-            if delivery.due == 0:
+            if delivery.due == 0:  # nobody has put it off before
                 slowest = max(rate.period / rate.count for rate in self._domain_rates)
                 self._tail[domain] = free = max(free, self._tail.get(domain, 0.0)) + slowest
             return math.ceil(max(free, now + 1))

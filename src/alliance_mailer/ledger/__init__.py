@@ -147,13 +147,13 @@ class Ledger(Protocol):
         limit: int,
         now: datetime,
         *,
-        put_off: Callable[[Delivery], int] = lambda _: 0,
+        put_off: Callable[[Delivery], int] | None = None,
         spent: Sequence[Spent] = (),
     ) -> list[Delivery]:
         """One transaction: write down what became of claimed rows, and claim up to `limit` others that are due.
 
-        Who was suppressed since the plan is not claimed, and a hard bounce suppresses. `put_off` is asked of each row
-        before it is claimed: 0, or the second (since 1970) before which it is not to be tried; it may add to `spent`,
+        Who was suppressed since the plan is not claimed, and a hard bounce suppresses. `put_off` is asked with each row
+        as it would be claimed: 0, or the second (since 1970) before which it is not to be tried; it may add to `spent`,
         which is then remembered for `spent_since`.
         """
 

@@ -9,8 +9,9 @@ import re
 import sqlite3
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, astuple, replace
+from dataclasses import asdict, astuple
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -269,7 +270,7 @@ class SqliteLedger:
         limit: int,
         now: datetime,
         *,
-        put_off: Callable[[Delivery], int] = lambda _: 0,
+        put_off: Callable[[Delivery], int] | None = None,
         spent: Sequence[Spent] = (),
     ) -> list[Delivery]:
         """See the protocol."""
@@ -284,9 +285,11 @@ class SqliteLedger:
                 if not rows:
                     break
                 looked_at += len(rows)
-                taken = [row for row in rows if not self._pass_over(row, put_off)]
-                self._db.executemany(_SQL["claim"], [(second, row[0]) for row in taken])
-                claimed += [replace(_delivery(row[:-1]), state="sending", attempts=row[5] + 1) for row in taken]
+                taken = [_claimed(row) for row in rows if not self._is_suppressed(row)]
+                if put_off:
+                    taken = [delivery for delivery in taken if not self._is_put_off(delivery, put_off)]
+                self._db.executemany(_SQL["claim"], [(second, delivery.id) for delivery in taken])
+                claimed += taken
             self._db.executemany(_SQL["spend"], [astuple(each) for each in spent])
         return claimed
 
@@ -309,16 +312,20 @@ class SqliteLedger:
                 values = (each.delivery.contact.address, reason, now.date().isoformat(), source)
                 self._db.execute(_SQL["suppress"], values)
 
-    def _pass_over(self, row: tuple[Any, ...], put_off: Callable[[Delivery], int]) -> bool:
-        """Suppressed since the plan, or its domain has had enough for now."""
+    def _is_suppressed(self, row: tuple[Any, ...]) -> bool:
+        """Since the plan."""
         reason = row[-1]
-        if reason is not None:
-            self._db.execute(_SQL["suppress_claimed"], (reason, row[0]))
-        elif due := put_off(_delivery(row[:-1])):
-            self._db.execute(_SQL["put_off"], (due, row[0]))
-        else:
+        if reason is None:
             return False
+        self._db.execute(_SQL["suppress_claimed"], (reason, row[0]))
         return True
+
+    def _is_put_off(self, delivery: Delivery, put_off: Callable[[Delivery], int]) -> bool:
+        """Its domain has had enough for now."""
+        due = put_off(delivery)
+        if due:
+            self._db.execute(_SQL["put_off"], (due, delivery.id))
+        return bool(due)
 
     def release(self, deliveries: Iterable[Delivery]) -> None:
         """See the protocol."""
@@ -419,10 +426,30 @@ def _written(contact: Contact, kept: set[str]) -> str:
     return _to_json({name: fields[name] for name in kept if fields.get(name)})
 
 
+def _claimed(row: Sequence[Any]) -> Delivery:
+    """A row that is due, and its suppression, as it will be once it is claimed."""
+    id_, address, fields, source, _, attempts, planned, tried, settled, reply, due, provider_id, _, _ = row
+    contact = Contact(address, json.loads(fields), source=source)
+    tried_at, settled_at = _instant_if(tried), _instant_if(settled)
+    return Delivery(
+        id_, contact, "sending", attempts + 1, _instant(planned), reply, due, tried_at, settled_at, provider_id
+    )
+
+
 def _delivery(row: Sequence[Any]) -> Delivery:
     id_, address, fields, source, state, attempts, planned, tried, settled, reply, due, provider_id, left = row
     contact = Contact(address, json.loads(fields), source=source)
-    planned_at = datetime.fromtimestamp(planned, UTC)
-    tried_at, settled_at = (None if each is None else datetime.fromtimestamp(each, UTC) for each in (tried, settled))
     decided = state == "unknown" and bool(left)
-    return Delivery(id_, contact, state, attempts, planned_at, reply, due, tried_at, settled_at, provider_id, decided)
+    tried_at, settled_at = _instant_if(tried), _instant_if(settled)
+    return Delivery(
+        id_, contact, state, attempts, _instant(planned), reply, due, tried_at, settled_at, provider_id, decided
+    )
+
+
+@lru_cache(maxsize=64)  # a plan has one instant for everybody
+def _instant(seconds: int) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)
+
+
+def _instant_if(seconds: int | None) -> datetime | None:
+    return None if seconds is None else _instant(seconds)
