@@ -85,7 +85,7 @@ def test_a_sending_is_no_reason_not_to_rehearse(send, mailer, project):
 def test_a_limited_sending_goes_on_with_the_rest(send, live):
     first = send("--limit", "2")
     assert first.code == 75
-    assert recipients(live)[0] == AMELIA
+    assert set(recipients(live)) == {AMELIA, KEN}
     assert len(live.accepted) == 2
     assert send().code == 0
     assert len(recipients(live)) == len(set(recipients(live))) == 6

@@ -7,6 +7,7 @@ dropped in silence.
 
 import contextlib
 import csv
+import hashlib
 import io
 import os
 import re
@@ -14,6 +15,7 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import cast
 
 from .errors import InputError, Problem, did_you_mean
 
@@ -256,6 +258,16 @@ def read_lists(folder: Path, lists: Iterable[str]) -> Iterator[Contact]:
     """The contacts of several lists, one after the other. Raises InputError for a list that is not there."""
     for name in lists:
         yield from read_contacts(*_list(folder, name))
+
+
+def lists_sha256(folder: Path, lists: Iterable[str]) -> str:
+    """Of the lists' bytes: as long as it is the same, nobody joined. Raises InputError for a list that is not there."""
+    digests = []
+    for name in lists:
+        path, shown = _list(folder, name)
+        with _open(path, shown) as stream:
+            digests.append(hashlib.file_digest(cast(io.BufferedReader, stream.buffer), "sha256").digest())
+    return hashlib.sha256(b"".join(digests)).hexdigest()
 
 
 def _list(folder: Path, name: str) -> tuple[Path, str]:

@@ -13,7 +13,7 @@ from .config import Config, TransportConfig
 from .deliver import Later, deliver
 from .edition import Edition
 from .errors import MailerError, TransportRefused, TryLater
-from .ledger import Delivery, Ledger, Sending
+from .ledger import Delivery, Ledger, Sending, Tally
 from .message import Message, Outcome, address
 from .pace import DAY, Brake, Pace
 from .signing import signing_key
@@ -48,13 +48,14 @@ def run_sending(
     sending: Sending,
     edition: Edition,
     *,
+    tally: Tally,
     people: int,
     fresh: bool,
     plan: Callable[[], None],
     settled: Callable[[Outcome], None],
     limit: int | None = None,
 ) -> Ending:
-    """Send to whom `plan` planned and who is left of earlier plans: about so many `people`.
+    """Send to whom `plan` planned and who is left of earlier plans: about so many `people`. `tally`: before `plan`.
 
     Raises ConfigError, TransportRefused or TryLater where there is no way out at all; nothing is planned then.
     """
@@ -81,7 +82,7 @@ def run_sending(
                 # A disk that is full is not emptied by waiting half a minute.
                 policy=replace(config.delivery, reconnect=()) if sending.rehearsal else config.delivery,
                 pace=Pace(name, chosen.rate, chosen.domain_rate, remembered),
-                brake=Brake(config.delivery.brake, ledger.tally(sending)),
+                brake=Brake(config.delivery.brake, tally),
                 now=now, stopped=interrupted, settled=settled, limit=limit,
             )  # fmt: skip
         except (TransportRefused, TryLater) as error:

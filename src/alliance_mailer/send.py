@@ -9,7 +9,7 @@ from pathlib import Path
 
 from .checks import RULES, Finding, errors_in
 from .config import Config, TransportConfig
-from .contact import read_lists, read_suppressions
+from .contact import lists_sha256, read_lists, read_suppressions
 from .deliver import Later
 from .edition import Edition
 from .errors import CheckFailed, EditionChanged, InputError, Problem, UsageError, did_you_mean
@@ -83,14 +83,16 @@ class _Run:
         if not (contacts / "suppressed.csv").exists():
             report.warn("there is no contacts/suppressed.csv: nobody is kept from being mailed by it")
         ledger.suppress(read_suppressions(contacts / "suppressed.csv", "contacts/suppressed.csv"))
-        planned = self._earlier_plan()
-        if not self.request.dry_run:
-            ledger.recover(sending, repeat=sending.rehearsal)
+        tally = ledger.tally(sending)
+        planned = self._earlier_plan(tally)
+        if planned is None:
+            tally = Tally()
+        elif not self.request.dry_run and ledger.recover(sending, repeat=sending.rehearsal):
+            tally = ledger.tally(sending)
         plans = planned is None or self.request.to_new
-        audience = self._stage(contacts, plans=plans)
+        audience = self._stage(contacts, planned, plans=plans)
         if planned is None:
             self._refuse_empty(audience)
-        tally = ledger.tally(sending)
         left = tally.waiting + tally.deferred
         joining = audience.joined if plans else 0
         self._refuse_another_edition(planned, left + joining)
@@ -108,12 +110,12 @@ class _Run:
             report.warn(f"{self.issue.file} says send_at {self.issue.send_at:%Y-%m-%d %H:%M}; this sends now")
         if self.request.dry_run:
             if plans:
-                ledger.plan(sending, self._plan(), now())
+                ledger.plan(sending, self._plan(audience), now())
             report.document(report.tally(sending, ledger.tally(sending), ledger.planned(sending)))
             report.say("\nA dry run: nothing was written or sent.")
             return 0
         self._ask(self._total(left + joining))
-        return self._deliver(fresh=planned is None, plans=plans, total=left + joining)
+        return self._deliver(tally, audience, fresh=planned is None, plans=plans, total=left + joining)
 
     @property
     def _command(self) -> str:
@@ -140,24 +142,29 @@ class _Run:
             hint = f"add people to {self._lists.split(', ')[0]}, or name another list: audience: […]"
             raise InputError(f"the audience is empty: {who} {self._lists}{why}", hint=hint)
 
-    def _stage(self, contacts: Path, *, plans: bool) -> Audience:
+    def _stage(self, contacts: Path, planned: Planned | None, *, plans: bool) -> Audience:
         """Read the lists. A plan that is only to be finished does not need them: then they tell who joined."""
-        rows = read_lists(contacts, self.issue.audience)
         try:
-            return self.ledger.stage(self.sending, rows, self.edition.fields, self.edition.mistakes)
+            digest = lists_sha256(contacts, self.issue.audience)
+            if planned and not plans and planned.lists_sha256 == digest:
+                return Audience()  # nobody: a million rows need not be read for that
+            rows = read_lists(contacts, self.issue.audience)
+            audience = self.ledger.stage(self.sending, rows, self.edition.fields, self.edition.mistakes)
+            audience.lists_sha256 = digest
         except InputError as error:
             if plans:
                 raise
             self.report.warn(f"{error}; who joined since is not known")
             return Audience()
+        return audience
 
-    def _earlier_plan(self) -> Planned | None:
+    def _earlier_plan(self, tally: Tally) -> Planned | None:
         """What was planned before. It starts afresh where nobody has it in another form already.
 
         That is a rehearsal of another edition, through another transport or whose files are gone; and a sending of
         another edition that the server took from nobody.
         """
-        planned, tally = self.ledger.planned(self.sending), self.ledger.tally(self.sending)
+        planned = self.ledger.planned(self.sending)
         if planned is None:
             return None
         another = planned.edition != self.edition.sha256
@@ -171,8 +178,9 @@ class _Run:
             self.ledger.forget(self.sending)
         return None if afresh else planned
 
-    def _plan(self) -> Planned:
-        return Planned(self.edition.sha256, self._banner(), self.edition.subject.shown(), self.edition.text.shown())
+    def _plan(self, audience: Audience) -> Planned:
+        subject, text = self.edition.subject.shown(), self.edition.text.shown()
+        return Planned(self.edition.sha256, self._banner(), subject, text, audience.lists_sha256)
 
     def _banner(self) -> str:
         return banner(self.chosen, self.issue.number)
@@ -264,16 +272,16 @@ class _Run:
         if sys.stdin.readline().strip() != number:
             raise UsageError("nothing was sent", hint=f"{self._command}, and type {number}")
 
-    def _deliver(self, *, fresh: bool, plans: bool, total: int) -> int:
+    def _deliver(self, tally: Tally, audience: Audience, *, fresh: bool, plans: bool, total: int) -> int:
         def plan() -> None:
             if plans:
-                self.ledger.plan(self.sending, self._plan(), now())
+                self.ledger.plan(self.sending, self._plan(audience), now())
 
         limit = self.request.limit
         with self.report.progress(self._total(total)) as settled:
             ending = run_sending(
                 self.project, self.config, self.chosen, self.ledger, self.sending, self.edition,
-                people=self._total(total), fresh=fresh, plan=plan, settled=settled, limit=limit,
+                tally=tally, people=self._total(total), fresh=fresh, plan=plan, settled=settled, limit=limit,
             )  # fmt: skip
         return self._conclude(ending)
 

@@ -70,6 +70,7 @@ class Planned:
     transport: str
     subject: str
     text: str  # with empty gaps, to show what has changed since
+    lists_sha256: str = ""  # as long as the lists are the same, nobody joined
 
 
 @dataclass(slots=True)
@@ -79,6 +80,7 @@ class Audience:
     people: int = 0  # distinct addresses
     joined: int = 0  # of these, not in the plan yet and to be mailed
     suppressed: int = 0  # not in the plan yet and not to be mailed
+    lists_sha256: str = ""
     # The first `KEPT` of each, so that two lists of a million with the same people stay flat; all are counted.
     invalid: list[Contact] = field(default_factory=list)
     duplicates: list[tuple[Contact, str]] = field(default_factory=list)  # the row passed over, and the one that won

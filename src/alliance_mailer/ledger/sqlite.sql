@@ -18,6 +18,7 @@ create table if not exists edition (
     transport   text    not null,           -- as people know it
     subject     text    not null,
     text        text    not null,           -- gaps empty; what a diff is made of
+    lists_sha256 text   not null default '',
     last        integer not null default 0, -- the last delivery planned with it: the higher, the later
     unique (issue, rehearsal, sha256)
 );
@@ -44,7 +45,8 @@ create table if not exists delivery (
 
 -- What is left to do: empty once an issue is out, whatever the number of rows.
 create index if not exists delivery_open on delivery (issue, rehearsal, due, id) where state in ('waiting', 'deferred');
-create index if not exists delivery_claimed on delivery (issue, rehearsal) where state = 'sending';
+-- Counting a million rows by state: 0.2 s, without it 0.6.
+create index if not exists delivery_state on delivery (issue, rehearsal, state);
 
 -- Who must never be mailed. Nothing deletes from here.
 create table if not exists suppression (
@@ -73,6 +75,8 @@ create table if not exists receipt (
 -- migrate_1 --
 alter table delivery add column left integer not null default 0;
 alter table delivery add column tried_at integer;
+drop index delivery_claimed;
+alter table edition add column lists_sha256 text not null default '';
 alter table edition add column last integer not null default 0;
 update edition set last = coalesce((select max(id) from delivery where edition = edition.id), 0);
 
@@ -106,9 +110,10 @@ select not exists (select 1 from suppression where address = :address)
 insert into suppression (address, reason, since, source) values (?, ?, ?, ?) on conflict do nothing;
 
 -- plan_edition --
-insert into edition (issue, rehearsal, sha256, transport, subject, text)
-values (:issue, :rehearsal, :edition, :transport, :subject, :text)
-on conflict (issue, rehearsal, sha256) do update set transport = excluded.transport
+insert into edition (issue, rehearsal, sha256, transport, subject, text, lists_sha256)
+values (:issue, :rehearsal, :edition, :transport, :subject, :text, :lists_sha256)
+on conflict (issue, rehearsal, sha256) do update
+set transport = excluded.transport, lists_sha256 = excluded.lists_sha256
 returning id;
 
 -- plan --
@@ -127,7 +132,7 @@ on conflict (issue, rehearsal, address) do nothing;
 update edition set last = (select max(id) from delivery) where id = ?;
 
 -- planned --
-select sha256, transport, subject, text from edition where issue = ? and rehearsal = ? order by last desc limit 1;
+select sha256, transport, subject, text, lists_sha256 from edition where issue = ? and rehearsal = ? order by last desc limit 1;
 
 -- forget --
 delete from delivery where issue = ? and rehearsal = ?;
