@@ -91,7 +91,7 @@ class _Window:
         """How many may go now."""
         if self._rate.period == 1:
             ahead = max(1.0, self._rate.count / 10)  # a tenth of a second at once: timers are not exact
-            return max(0, int(ahead - (self._free_at - now) * self._rate.count))
+            return max(0, int(ahead - max(0.0, self._free_at - now) * self._rate.count))
         while self._buckets and self._end(self._buckets[0][0]) <= now:
             self._total -= self._buckets.popleft()[1]
         return max(0, self._rate.count - self._total)
