@@ -92,7 +92,7 @@ class Wire:
             size += len(line)
             found = _REPLY.fullmatch(line)
             if not found or size > _LONGEST or found[1] != (code or found[1]):
-                self._failure = f"no SMTP reply: {Reply(0, line[:100]).text}"
+                self._failure, self.unread = f"no SMTP reply: {Reply(0, line[:100]).text}", b""
                 raise Lost(self._failure)
             code = found[1]
             lines.append(found[3] or b"")

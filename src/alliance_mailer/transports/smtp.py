@@ -58,6 +58,10 @@ class _Tired(Exception):
     """The server begins no other transaction on this connection; the message was surely not taken."""
 
 
+class _OutOfStep(Lost):
+    """The server and we do not speak of the same command."""
+
+
 @dataclass(slots=True)
 class _Connection:
     """A session after login."""
@@ -183,7 +187,7 @@ class Smtp:
                     connection.over = True
                 elif reply.code not in _YES[verb] and (reply.code < 400 or verb == "RSET"):
                     outcome = None  # if it is not in step with us, who knows what it meant before
-                    raise Lost(f"no reply to {verb} that RFC 5321 knows: {reply}")
+                    raise _OutOfStep(f"no reply to {verb} that RFC 5321 knows: {reply}")
                 begun = begun or verb == "MAIL"
                 if outcome is None and reply.code >= 400:
                     outcome = judge(verb, reply)
@@ -196,7 +200,8 @@ class Smtp:
                 wire.write(b".\r\n")
                 wire.read(_FINAL_DOT)
         except Lost as lost:
-            if outcome is None and not begun and wire.handed < first.end:
+            innocent = not begun or (connection.used and isinstance(lost, _OutOfStep))  # that began before it
+            if outcome is None and innocent and wire.handed < first.end:
                 raise _Tired(str(lost)) from None
             if outcome is None:
                 raise
