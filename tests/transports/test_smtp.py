@@ -5,6 +5,8 @@ import signal
 import socket
 import time
 from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from threading import Thread
 
 import pytest
 
@@ -287,6 +289,143 @@ def test_where_nobody_listens_it_is_a_reason_to_try_later(opened):
         opened(port)
 
 
+def test_after_so_many_messages_a_new_connection_is_made(scripted, opened, edition):
+    server = scripted(offers=["PIPELINING"])
+    transport = opened(server.port, messages_per_connection=2)
+    outcomes = send(transport, *[[letter(small(edition))]] * 5)
+    transport.close()
+    assert [outcome.verdict for outcome in outcomes] == [ACCEPTED] * 5
+    once = ["EHLO", *["MAIL", "RCPT", "DATA"] * 2, "QUIT"]
+    assert server.verbs() == [*once, *once, "EHLO", "MAIL", "RCPT", "DATA", "QUIT"]
+
+
+def test_a_connection_without_work_is_closed_and_another_made_when_there_is_some(scripted, opened, edition):
+    server = scripted(offers=["PIPELINING"])
+    message = letter(small(edition))
+    # The first empty batch comes while the message is on the wire; only the second says that nothing came for a while.
+    assert [each.verdict for each in send(opened(server.port), [message], [], [message])] == [ACCEPTED] * 2
+    assert server.connections == 1
+    assert [each.verdict for each in send(opened(server.port), [message], [], [], [message])] == [ACCEPTED] * 2
+    assert server.verbs()[-5:] == ["QUIT", "EHLO", "MAIL", "RCPT", "DATA"]
+
+
+@pytest.mark.parametrize("goodbye", ["421 4.4.2 idle for too long", DROP])
+def test_a_server_that_closes_an_idle_connection_harms_nobody(scripted, opened, edition, goodbye):
+    server = scripted(DOT=["250 OK", "250 OK"], MAIL=["250 OK", goodbye])
+    assert [each.verdict for each in send(opened(server.port), *[[letter(small(edition))]] * 2)] == [ACCEPTED] * 2
+    assert server.connections == 2
+
+
+# What goes together ---------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Session:
+    """What `smtplib` leaves after login: the one fake, so that a test is the other end of the wire."""
+
+    sock: socket.socket
+    esmtp_features: dict[str, str]
+
+    def close(self):
+        self.sock.close()
+
+
+@pytest.fixture
+def wired():
+    """A transport and the server's end of its wire; whatever it says has a second to come."""
+    with ExitStack() as stack:
+
+        def wired(*offers, batches, **options):
+            ours, theirs = map(stack.enter_context, socket.socketpair())
+            theirs.settimeout(5)
+            options = Options("localhost", **options)
+            transport = Smtp(options, lambda: Session(ours, dict.fromkeys(offers, "")))
+            outcomes = []
+            carrying = Thread(target=lambda: outcomes.extend(transport.carry(iter(batches))))
+            carrying.start()
+            stack.callback(carrying.join)
+            stack.callback(theirs.shutdown, socket.SHUT_RDWR)
+            return theirs, outcomes, carrying
+
+        yield wired
+
+
+def heard(theirs, end):
+    text = b""
+    while not text.endswith(end):
+        more = theirs.recv(65536)
+        assert more, text
+        text += more
+    return text
+
+
+def test_the_next_messages_commands_travel_with_this_ones_final_dot(wired, edition):
+    one, two = letter(small(edition)), letter(small(edition), "bob@example.org")
+    theirs, outcomes, carrying = wired("pipelining", batches=[[one], [two]])
+    begin = b"MAIL FROM:<digest@example.org>\r\nRCPT TO:<%s@example.org>\r\nDATA\r\n"
+    assert heard(theirs, b"DATA\r\n") == begin % b"ann"
+    theirs.sendall(b"250 OK\r\n250 OK\r\n354 go on\r\n")
+    assert heard(theirs, b"DATA\r\n") == one.as_bytes() + b".\r\n" + begin % b"bob"
+    theirs.sendall(b"250 one\r\n250 OK\r\n250 OK\r\n354 go on\r\n")
+    assert heard(theirs, b"\r\n.\r\n") == two.as_bytes() + b".\r\n"
+    theirs.sendall(b"250 two\r\n")
+    carrying.join()
+    assert [outcome.reply for outcome in outcomes] == ["250 one", "250 two"]
+
+
+def test_without_pipelining_each_verb_waits_for_its_answer(wired, edition):
+    message = letter(small(edition))
+    theirs, outcomes, carrying = wired("chunking", batches=[[message]] * 2, chunking_window=3)
+    for _ in range(2):
+        for line in (b"MAIL FROM:<digest@example.org>\r\n", b"RCPT TO:<ann@example.org>\r\n", b"DATA\r\n"):
+            assert heard(theirs, b"\r\n") == line
+            theirs.sendall(b"354 go on\r\n" if line == b"DATA\r\n" else b"250 OK\r\n")
+        assert heard(theirs, b"\r\n.\r\n") == message.as_bytes() + b".\r\n"
+        theirs.sendall(b"250 OK\r\n")
+    carrying.join()
+    assert [outcome.verdict for outcome in outcomes] == [ACCEPTED] * 2
+
+
+def test_a_window_travels_at_once_and_the_next_with_its_final_dot(wired, edition):
+    messages = [
+        letter(small(edition, b".dot\r\n"), f"{name}@example.org") for name in ("ann", "bob", "eve", "kim", "leo")
+    ]
+
+    def chunk(message):
+        data = message.as_bytes()
+        begin = f"MAIL FROM:<digest@example.org>\r\nRCPT TO:<{message.contact.address}>\r\nBDAT {len(data)} LAST\r\n"
+        return begin.encode() + data + b"RSET\r\n"
+
+    begin = b"MAIL FROM:<digest@example.org>\r\nRCPT TO:<%s@example.org>\r\nDATA\r\n"
+    theirs, outcomes, carrying = wired(
+        "pipelining", "chunking", batches=[messages[:3], messages[3:]], chunking_window=3
+    )
+    assert heard(theirs, b"DATA\r\n") == chunk(messages[0]) + chunk(messages[1]) + begin % b"eve"
+    theirs.sendall(b"250 OK\r\n" * 10 + b"354 go on\r\n")
+    stuffed = messages[2].as_bytes().replace(b"\r\n.", b"\r\n..")
+    assert heard(theirs, b"DATA\r\n") == stuffed + b".\r\n" + chunk(messages[3]) + begin % b"leo"
+    theirs.sendall(b"250 OK\r\n" * 7 + b"354 go on\r\n")
+    heard(theirs, b"\r\n.\r\n")
+    theirs.sendall(b"250 OK\r\n")
+    carrying.join()
+    assert [outcome.verdict for outcome in outcomes] == [ACCEPTED] * 5
+
+
+def test_who_answers_at_length_while_we_speak_is_listened_to(wired, edition):
+    # RFC 2920, 3.1: both sides could wait for each other, with all buffers full.
+    message = letter(heavy(edition))
+    theirs, outcomes, carrying = wired("pipelining", "chunking", batches=[[message, message]], chunking_window=2)
+    heard(theirs, b"")
+    theirs.sendall((b"250-" + b"x" * 500 + b"\r\n") * 100 + b"250 OK\r\n")  # more than the buffers between us hold
+    end = len(message.as_bytes())
+    while end > 0:
+        end -= len(theirs.recv(1 << 20))
+    theirs.sendall(b"250 OK\r\n" * 5 + b"421 4.3.2 enough\r\n")
+    theirs.shutdown(socket.SHUT_WR)
+    carrying.join()
+    assert [outcome.verdict for outcome in outcomes] == [ACCEPTED, DEFERRED]
+
+
 # What is said --------------------------------------------------------------------------------------------------------
 
 
@@ -299,10 +438,49 @@ def test_the_size_is_told_where_the_server_wants_to_know(scripted, opened, editi
     assert without.said[1:3] == ["MAIL FROM:<digest@example.org>", "RCPT TO:<ann@example.org>"]
 
 
+def test_a_message_that_is_too_large_for_the_server_stops_the_run_before_it_is_sent(scripted, opened, edition):
+    server = scripted(offers=["SIZE 500"])
+    transport = opened(server.port)
+    carried = transport.carry(iter([[letter(small(edition))]]))
+    outcome = next(carried)
+    assert (outcome.verdict, outcome.about_us) == (DEFERRED, True)
+    with pytest.raises(TransportRefused, match=r"too large: [\d,]+ bytes, and the server takes at most 500") as refusal:
+        next(carried)
+    assert "assets_url" in refusal.value.hint
+    assert server.verbs() == ["EHLO"]
+
+
+@pytest.mark.parametrize("offer", ["SIZE", "SIZE 0", "SIZE unlimited"])
+def test_a_server_without_a_limit_is_told_the_size_all_the_same(scripted, opened, edition, offer):
+    server = scripted(offers=[offer])
+    assert tell(opened(server.port), edition).verdict is ACCEPTED
+    assert f"SIZE={len(letter(small(edition)).as_bytes())}" in server.said[1]
+
+
 def test_bounces_go_where_they_are_wanted(scripted, opened, edition):
     server = scripted(offers=[])
     tell(opened(server.port, bounce_address="bounces@example.org"), edition)
-    assert server.said[1] == "MAIL FROM:<bounces@example.org>"
+    tell(opened(server.port, bounce_address="bounces+{key}@example.org"), edition)
+    ours, verp = [line for line in server.said if line.startswith("MAIL")]
+    assert ours == "MAIL FROM:<bounces@example.org>"
+    assert verp == f"MAIL FROM:<bounces+{letter(small(edition)).key}@example.org>"
+
+
+def test_a_delivery_report_will_name_the_delivery_where_the_server_knows_how(scripted, opened, edition):
+    server = scripted(offers=["DSN"])
+    assert tell(opened(server.port), edition, "ann+a=b@example.org").verdict is ACCEPTED
+    assert server.said[1:3] == [
+        f"MAIL FROM:<digest@example.org> RET=HDRS ENVID={letter(small(edition), 'ann+a=b@example.org').key}",
+        "RCPT TO:<ann+a=b@example.org> NOTIFY=FAILURE,DELAY ORCPT=rfc822;ann+2Ba+3Db@example.org",
+    ]
+
+
+def test_a_sender_that_the_server_cannot_be_told_of_is_our_trouble_and_nobody_elses(scripted, opened, edition):
+    publication = replace(edition.publication, sender="jörg@example.org")
+    server = scripted(offers=["8BITMIME"])
+    with pytest.raises(TransportRefused, match="no SMTPUTF8"):
+        tell(opened(server.port), replace(edition, publication=publication))
+    assert server.verbs() == ["EHLO"]
 
 
 def test_a_non_ascii_address_is_sent_where_the_server_takes_it(scripted, opened, edition):

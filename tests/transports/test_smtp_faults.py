@@ -238,7 +238,10 @@ def test_out_of_step_is_noticed_before_a_message_can_be_mistaken_for_another(sen
 @pytest.mark.parametrize("moment", ["mail", "rcpt", "dot"])
 def test_out_of_step_in_a_window_shows_at_the_next_refusal(edition, moment):
     sending = Sending(edition)
-    script = {"*" if moment == "mail" else ANN: [*["", ""] * (moment == "mail"), f"{moment} extra"], BOB: ["dot 451 4.3.0 x"]}
+    script = {
+        "*" if moment == "mail" else ANN: [*["", ""] * (moment == "mail"), f"{moment} extra"],
+        BOB: ["dot 451 4.3.0 x"],
+    }
     with FaultyServer(chunking=True, script=script) as server:
         sending.over(server, batch=6, chunking_window=6)
     sending.agrees_with(server)
@@ -276,7 +279,7 @@ FAULTS = st.one_of(
 
 
 @every_server
-@settings(max_examples=60)
+@settings(max_examples=120)
 @given(
     script=st.dictionaries(st.sampled_from([*PEOPLE, "*"]), st.lists(FAULTS, max_size=6), max_size=4),
     batch=st.integers(1, 4),
@@ -284,10 +287,11 @@ FAULTS = st.one_of(
     window=st.integers(0, 4),
     most=st.integers(0, 3),
     last=st.integers(0, 3),
+    size=st.sampled_from([0, 0, 0, 200_000]),
 )
-def test_whatever_happens_the_server_agrees(edition, how, script, batch, empty, window, most, last):
+def test_whatever_happens_the_server_agrees(edition, how, script, batch, empty, window, most, last, size):
     offers, options = SERVERS[how]
-    sending = Sending(edition)
+    sending = Sending(edition, size)
     with FaultyServer(script=script, last=last, **offers) as server:
         sending.over(server, batch=batch, empty=empty, messages_per_connection=most, timeout=2.0,
                      **({"chunking_window": window} if options else {}))  # fmt: skip

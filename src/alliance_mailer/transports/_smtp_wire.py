@@ -9,6 +9,7 @@ import select
 import socket
 import ssl
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 
 _REPLY = re.compile(rb"([2-5]\d\d)(?:([ -])(.*))?")
@@ -117,15 +118,16 @@ class Wire:
         """What has come. False when there is no more."""
         try:
             data = self._sock.recv(_RECORD)
-            if self._acknowledge is not None:
-                # Postfix answers BDAT in small pieces and waits for an acknowledgement: 43 ms a message (measured).
-                self._sock.setsockopt(socket.IPPROTO_TCP, self._acknowledge, 1)
         except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
             return False
         except OSError as error:
             self._fail(error)
             return False
         self.unread += data
+        if self._acknowledge is not None:
+            # Postfix answers BDAT in small pieces and waits for an acknowledgement: 43 ms a message (measured).
+            with suppress(OSError):
+                self._sock.setsockopt(socket.IPPROTO_TCP, self._acknowledge, 1)
         if not data:
             self._failure = self._failure or "connection closed by the server"
         return bool(data)
