@@ -103,9 +103,10 @@ class Smtp:
                 continue
             refusal = yield from self._converse(self._connection or self.open(), queue)
             if refusal:
+                todo = meaning(refusal.reply) or "Settle it with who runs the server."
                 raise TransportRefused(
                     f"{self._options.host} refuses us, not the person: {refusal.reply}",
-                    hint=f"{meaning(refusal.reply)} Nobody is marked refused: then run the same command again.".strip(),
+                    hint=f"nobody is marked refused for it. {todo} Then run the same command again",
                 )
             if self._connection and self._room(self._connection) <= 0:
                 self.close()
