@@ -22,7 +22,7 @@ from alliance_mailer.transports import smtp
 from alliance_mailer.transports.smtp import Options, connect
 from faults import FaultyServer
 
-from .letters import letter, small
+from .letters import letter, send, small
 
 ACCEPTED, DEFERRED, REFUSED, UNKNOWN = Verdict.ACCEPTED, Verdict.DEFERRED, Verdict.REFUSED, Verdict.UNKNOWN
 
@@ -261,6 +261,26 @@ def test_a_server_that_wants_a_text_for_nobody_gets_an_empty_one(sent, how):
     whom = EVE if how == "in windows" else BOB
     sending = sent(how, "rcpt 550 5.1.1 no; data eager", to=whom)
     assert (sending.verdicts()[whom], harmed(sending, whom), sending.connections) == (REFUSED, {}, 1)
+
+
+@every_server
+@pytest.mark.parametrize("fault", ["", "dot 550 5.7.1 no"])
+def test_what_was_announced_when_it_was_broken_off_is_not_taken_for_the_next(edition, how, fault):
+    offers, options = SERVERS[how]
+    sending = Sending(edition)
+    with FaultyServer(script={ANN: [fault]}, **offers) as server:
+        options = Options("127.0.0.1", server.port, tls="none", **options)
+        with closing(connect(options, project=Path(), issue="2.6", environ={})) as transport:
+            broken = transport.carry(iter([[sending.letters[ANN]], [sending.letters[BOB]], [sending.letters[EVE]]]))
+            sending.outcomes[ANN] = next(broken)
+            if fault:
+                with pytest.raises(TransportRefused):
+                    next(broken)
+            sending.outcomes |= zip(
+                [KIM, LEO], send(transport, [sending.letters[KIM]], [sending.letters[LEO]]), strict=True
+            )
+    sending.agrees_with(server)
+    assert sending.verdicts() == {ANN: DEFERRED if fault else ACCEPTED, KIM: ACCEPTED, LEO: ACCEPTED}
 
 
 # Any faults, in any order ---------------------------------------------------------------------------------------------

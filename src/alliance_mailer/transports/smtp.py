@@ -96,6 +96,8 @@ class Smtp:
 
     def carry(self, batches: Iterator[Sequence[Message]]) -> Iterator[Outcome]:
         """See the protocol."""
+        if self._connection and self._connection.busy:
+            self._drop()  # an earlier one was broken off; what it announced is nobody's to continue
         queue = _Queue(batches)
         while queue.has(0) or not queue.ended:
             if not queue.ready:
