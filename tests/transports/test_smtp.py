@@ -375,7 +375,7 @@ def test_the_next_messages_commands_travel_with_this_ones_final_dot(wired, editi
 
 def test_without_pipelining_each_verb_waits_for_its_answer(wired, edition):
     message = letter(small(edition))
-    theirs, outcomes, carrying = wired("chunking", batches=[[message]] * 2, chunking_window=3)
+    theirs, outcomes, carrying = wired("chunking", batches=[[message, message]], chunking_window=3)
     for _ in range(2):
         for line in (b"MAIL FROM:<digest@example.org>\r\n", b"RCPT TO:<ann@example.org>\r\n", b"DATA\r\n"):
             assert heard(theirs, b"\r\n") == line
