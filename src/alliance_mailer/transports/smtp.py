@@ -139,6 +139,9 @@ class Smtp:
         connection.busy = True
         while out or (queue.ready and not refusal):
             if not out:
+                if connection.wire.unread:  # a reply that nobody asked for: what comes next would be out of step
+                    self._drop()
+                    return refusal
                 out.extend(self._next(connection, queue, 0))
                 if not out:
                     break
