@@ -7,7 +7,7 @@ As a program it prints its port and runs until its standard input ends.
 
 A fault is a moment and what happens in it. The moments: greeting, ehlo, auth, mail, rcpt, data, text (in the middle of
 it), dot (after it, or after BDAT … LAST), rset, quit. What happens: a reply instead of the right one (421 also hangs
-up), or one of these, where "dot taken …" says that the message was taken first:
+up), or one of these, where "dot taken …" says that the message was taken first. "rcpt 550 5.1.1 no; rset drop" is two.
 
 | word      | the server                                  | word      | the server                                 |
 | --------- | ------------------------------------------- | --------- | ------------------------------------------ |
@@ -34,6 +34,7 @@ from dataclasses import asdict, dataclass, field
 from hashlib import sha256
 from pathlib import Path
 from threading import Event, Lock, Thread
+from typing import Self
 
 _LOST = ("drop", "end", "half", "garbage", "endless", "hang")  # afterwards the client does not know what was done
 _FINE = {"data": "354 go on", "quit": "221 2.0.0 bye", "auth": "235 2.7.0 welcome"}
@@ -79,7 +80,7 @@ class FaultyServer:
         if self.context:
             self.context.load_cert_chain(self.certificate)
 
-    def __enter__(self) -> "FaultyServer":
+    def __enter__(self) -> Self:
         self._socket = socket.create_server(("127.0.0.1", self.port), backlog=64)
         self.port = self._socket.getsockname()[1]
         self._thread = Thread(target=self._accept)
@@ -212,7 +213,7 @@ class _Session:
         """What is to happen to the next message, if not decided yet."""
         fault = self.server.fault_for(whom)
         if fault:
-            self.fault = deque([fault])
+            self.fault = deque(fault.split("; "))
 
     def happens(self, moment: str) -> str:
         """The fault of this moment, without it; each happens once."""
@@ -301,6 +302,8 @@ class _Session:
         else:
             name, password, *_ = re.findall(r"(?:user=|Bearer )([^\x01]*)", b64decode(words).decode())
         self.known = self.server.users.get(name) == password
+        if mechanism == "XOAUTH2" and not self.known:  # the reason; it wants an empty answer
+            self.ask("eyJzdGF0dXMiOiI0MDAifQ==")
         self.answer("auth", "235 2.7.0 welcome" if self.known else "535 5.7.8 who are you?")
 
     def ask(self, prompt: str) -> str:
@@ -346,7 +349,7 @@ class _Session:
     def data(self, rest: str) -> None:
         if not self.to or self.chunked:
             word = "503 5.5.1 MAIL first" if self.sender is None or self.chunked else "554 5.5.1 no valid recipients"
-            eager = self.server.script.get("eager") and word.startswith("554")
+            eager = bool(self.fault) and self.fault[0] == "data eager" and word.startswith("554")
             if self.answer("data", "354 go on" if eager else word).startswith("354"):
                 self.read_text()
                 self.breach("a text for nobody") if self.text else None
@@ -372,7 +375,8 @@ class _Session:
 
     def happens_amid_text(self) -> None:
         if fault := self.happens("text"):
-            self.say(fault if _REPLY.match(fault) else "250 what?", fault)
+            self.failed = True  # whoever interrupts a message does not take it
+            self.say(fault if _REPLY.match(fault) else "451 4.3.0 what?", fault)
 
     def bdat(self, rest: str) -> None:
         size, _, last = rest.partition(" ")
@@ -402,7 +406,7 @@ class _Session:
         self.look_at(self.text)
         fault = self.fault[0] if self.fault else ""
         _, _, what = fault.partition("dot ")
-        taken = what.startswith("taken ") or not (what in _LOST or what[:1] in ("4", "5"))
+        taken = what.startswith("taken ") or not (self.failed or what in _LOST or what[:1] in ("4", "5"))
         time.sleep(self.server.delay)
         if taken:
             found = re.search(rb"^Message-ID: <([^>]*)>", self.text, re.MULTILINE)

@@ -1,12 +1,14 @@
 """What every transport keeps. A transport's test file inherits `TransportContract` and opens one."""
 
+from collections.abc import Iterator
+
 import pytest
 
 from alliance_mailer.edition import Edition
-from alliance_mailer.message import Verdict
+from alliance_mailer.message import Message, Verdict
 from alliance_mailer.transports import Transport
 
-from .letters import letter, small
+from .letters import letter, send, small
 
 _PEOPLE = [
     ("ann@example.org", "Ann"),
@@ -27,7 +29,7 @@ class TransportContract:
 
     def test_a_message_arrives_byte_for_byte(self, transport: Transport, edition: Edition) -> None:
         message = letter(edition)
-        outcome = transport.send([message])[0]
+        outcome = send(transport, [message])[0]
         assert outcome.verdict is Verdict.ACCEPTED
         assert outcome.reply
         assert self.arrived(transport) == [message.as_bytes()]
@@ -36,17 +38,37 @@ class TransportContract:
         self, transport: Transport, edition: Edition
     ) -> None:
         message = letter(small(edition, b".\r\n..\r\n.hidden\r\nthe end.\r\n"))
-        transport.send([message])
+        send(transport, [message])
         assert self.arrived(transport) == [message.as_bytes()]
 
     def test_each_of_several_messages_has_an_outcome_and_arrives(self, transport: Transport, edition: Edition) -> None:
-        messages = [letter(edition, to, name) for to, name in _PEOPLE]
-        outcomes = [outcome for message in messages for outcome in transport.send([message])]
-        assert [outcome.verdict for outcome in outcomes] == [Verdict.ACCEPTED] * 3
-        assert sorted(self.arrived(transport)) == sorted(message.as_bytes() for message in messages)
+        one, two, three = [letter(edition, to, name) for to, name in _PEOPLE]
+        # Whatever the requests: of several, of one, of none for now; and a second time.
+        outcomes = [*send(transport, [], [one, two], [], [], [three]), *send(transport, [one])]
+        assert [outcome.verdict for outcome in outcomes] == [Verdict.ACCEPTED] * 4
+        assert {*self.arrived(transport)} == {message.as_bytes() for message in (one, two, three)}
+
+    def test_nothing_is_pulled_before_it_can_be_begun_with(self, transport: Transport, edition: Edition) -> None:
+        """One request is on the wire, and one is next: what is in doubt if we die."""
+        pulled = 0
+
+        def batches() -> Iterator[list[Message]]:
+            nonlocal pulled
+            for to, name in _PEOPLE * 2:
+                pulled += 1
+                yield [letter(small(edition), to, name)]
+
+        for answered, outcome in enumerate(transport.carry(batches())):
+            assert outcome.verdict is Verdict.ACCEPTED
+            assert pulled - answered <= 2
+        assert pulled == 6
+
+    def test_to_send_nothing_is_nothing(self, transport: Transport) -> None:
+        assert send(transport) == send(transport, [], []) == []
+        assert self.arrived(transport) == []
 
     def test_closing_twice_is_closing_once(self, transport: Transport, edition: Edition) -> None:
-        transport.send([letter(edition)])
+        send(transport, [letter(edition)])
         transport.close()
         transport.close()
         assert len(self.arrived(transport)) == 1

@@ -106,7 +106,8 @@ class ScriptedServer:
                 reply = self._answer(connection, verb)
                 if reply.startswith("354"):
                     first = lines.readline()
-                    self._answer(connection, "TEXT")
+                    if self._answer(connection, "TEXT"):
+                        return  # who interrupts a message does not wait for the rest
                     self.messages.append(first + self._rest(lines))
                     reply = self._answer(connection, "DOT")
                 if verb == "QUIT" or reply.startswith("421"):

@@ -11,7 +11,7 @@ from alliance_mailer.errors import ConfigError, TryLater
 from alliance_mailer.transports.files import Files, Options, connect, describe, file_name, written
 
 from .contract import TransportContract
-from .letters import letter, small
+from .letters import letter, send, small
 
 
 def opened(project: Path, *, folder: str = "outbox", issue: str = "2.6", fresh: bool = False) -> Files:
@@ -29,7 +29,7 @@ class TestContract(TransportContract):
         return opened(tmp_path)
 
     def arrived(self, transport):
-        return [each.read_bytes() for each in self.folder.iterdir()]
+        return [each.read_bytes() for each in self.folder.glob("*")]
 
 
 # Names ----------------------------------------------------------------------------------------------------------------
@@ -69,7 +69,7 @@ def test_a_plain_address_is_its_own_name():
     "address", ["../../../escaped@example.org", ".hidden@example.org", "a/b@example.org", "ü" * 64 + "@example.org"]
 )
 def test_a_hostile_address_gets_a_file_in_the_folder_like_everybody(tmp_path, edition, address):
-    opened(tmp_path).send([letter(small(edition), address)])
+    send(opened(tmp_path), [letter(small(edition), address)])
     assert names(tmp_path) == ["outbox"]
     written = tmp_path / "outbox" / "2.6" / file_name(address)
     assert [*tmp_path.rglob("*.eml")] == [written]
@@ -81,18 +81,18 @@ def test_a_hostile_address_gets_a_file_in_the_folder_like_everybody(tmp_path, ed
 
 def test_sending_again_replaces_the_file_and_leaves_no_draft(tmp_path, edition):
     transport = opened(tmp_path)
-    transport.send([letter(edition, name="Ann")])
-    transport.send([letter(edition, name="Anna")])
+    send(transport, [letter(edition, name="Ann")])
+    send(transport, [letter(edition, name="Anna")])
     assert names(tmp_path / "outbox" / "2.6") == ["ann@example.org.eml"]
     assert b"To: Anna <ann@example.org>" in (tmp_path / "outbox" / "2.6" / "ann@example.org.eml").read_bytes()
 
 
 def test_a_full_disk_is_a_reason_to_try_later_and_leaves_what_was_there(tmp_path, edition, small_disk):
     transport, path = opened(tmp_path), tmp_path / "outbox" / "2.6" / "ann@example.org.eml"
-    transport.send([letter(small(edition))])
+    send(transport, [letter(small(edition))])
     before = path.read_bytes()
     with small_disk(50_000), pytest.raises(TryLater, match="cannot be written: File too large") as full:
-        transport.send([letter(edition)])
+        send(transport, [letter(edition)])
     assert "run the same command again" in full.value.hint
     assert names(path.parent) == ["ann@example.org.eml"]
     assert path.read_bytes() == before
@@ -101,7 +101,7 @@ def test_a_full_disk_is_a_reason_to_try_later_and_leaves_what_was_there(tmp_path
 def test_a_file_where_the_folder_should_be_is_a_reason_to_try_later(tmp_path, edition):
     (tmp_path / "outbox").write_text("in the way")
     with pytest.raises(TryLater, match="cannot be written"):
-        opened(tmp_path).send([letter(edition)])
+        send(opened(tmp_path), [letter(edition)])
 
 
 # The folder -----------------------------------------------------------------------------------------------------------
@@ -123,14 +123,14 @@ def test_an_issue_does_not_lead_out_of_the_publication(tmp_path):
 
 
 def test_another_folder_in_the_publication_will_do(tmp_path, edition):
-    opened(tmp_path, folder="letters/out box").send([letter(edition)])
+    send(opened(tmp_path, folder="letters/out box"), [letter(edition)])
     assert names(tmp_path / "letters" / "out box" / "2.6") == ["ann@example.org.eml"]
     assert describe(Options("letters/out box"), "2.6") == "files → letters/out box/2.6 (nothing leaves this machine)"
 
 
 def test_a_fresh_rehearsal_removes_the_last_ones_messages_and_nothing_else(tmp_path, edition):
-    opened(tmp_path).send([letter(edition)])
-    opened(tmp_path, issue="2.7").send([letter(edition)])
+    send(opened(tmp_path), [letter(edition)])
+    send(opened(tmp_path, issue="2.7"), [letter(edition)])
     folder = tmp_path / "outbox" / "2.6"
     (folder / "notes.txt").write_text("mine")
     (folder / ".ann@example.org.eml.part").write_text("half")
@@ -149,5 +149,5 @@ def test_a_message_that_cannot_be_removed_is_a_reason_to_try_later(tmp_path):
 
 def test_a_rehearsal_remains_as_long_as_its_messages_do(tmp_path, edition):
     assert written(Options(), tmp_path, "2.6") == 0
-    opened(tmp_path).send([letter(edition)])
+    send(opened(tmp_path), [letter(edition)])
     assert written(Options(), tmp_path, "2.6") == 1

@@ -140,25 +140,19 @@ _TABLE: tuple[tuple[str, str, str], ...] = (
     (r"4\.3\.\d|454|421", "", _BUSY),
     (r"5\.7\.\d+", "", _POLICY),
 )
+_PARTS = re.compile(r"(?:(\d{3})\b ?)?([245]\.\d{1,3}\.\d{1,3}(?= |$))?(.*)", re.DOTALL)
 _READY = [(re.compile(code), re.compile(words, re.IGNORECASE), what) for code, words, what in _TABLE]
 
 
-def meaning(code: int, enhanced: str, words: str) -> str:
-    """What a reply about us means and what to do, in a sentence or two; empty where the table knows nothing of it.
+def meaning(reply: str) -> str:
+    """What a reply about us ("550 5.7.26 …") means and what to do; empty where the table knows nothing of it.
 
-    `enhanced` is RFC 3463's code, empty where the reply has none. Pure: for a reply about a person it says nothing
-    useful, so ask only where we are refused, whoever the recipient is.
+    Pure: for a reply about a person it says nothing useful, so ask only where we are refused, whoever the recipient is.
     """
+    parts = _PARTS.fullmatch(reply)
+    assert parts  # it fits everything
+    code, enhanced, words = parts.groups("")
     for codes, saying, what in _READY:
-        if (not codes.pattern or codes.fullmatch(enhanced) or codes.fullmatch(str(code))) and saying.search(words):
+        if (not codes.pattern or codes.fullmatch(enhanced) or codes.fullmatch(code)) and saying.search(words):
             return what
     return ""
-
-
-def said(words: bytes | str) -> str:
-    """A server's words on one line; no control character of a stranger's reaches a terminal."""
-    text = words.decode("utf-8", "replace") if isinstance(words, bytes) else words
-    line = " ".join(text.split())
-    if code := re.match(r"[245]\.\d{1,3}\.\d{1,3} ", line):  # each line of a reply repeats it (RFC 2034, 4)
-        line = line.replace(f" {code[0]}", " ")
-    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in line)

@@ -19,7 +19,7 @@ from typing import Literal
 from ..contact import canonical_address
 from ..errors import ConfigError, MailerError, TransportRefused, TryLater
 from ._smtp_auth import log_in, token_from
-from ._smtp_codes import meaning, said
+from ._smtp_codes import meaning
 from ._smtp_presets import PRESETS
 from ._smtp_wire import Reply
 
@@ -227,10 +227,11 @@ def _explained(where: str, error: OSError) -> MailerError:
         hint = 'tls = "implicit" (port 465), or "none" for a relay on this machine'
         return TransportRefused(f"{where}: {error} Nothing was sent in the clear.", hint=hint)
     if isinstance(error, smtplib.SMTPResponseException):
-        reply = Reply(error.smtp_code, said(error.smtp_error))
-        if reply.code < 0:
+        said = error.smtp_error
+        reply = Reply(error.smtp_code, said if isinstance(said, bytes) else said.encode())
+        if reply.code < 0 or isinstance(said, str):  # smtplib's own words: a line that is too long for it
             return TryLater(f"{where}: no SMTP reply: {reply.text}", hint=_AGAIN)
-        hint = meaning(reply.code, reply.enhanced, reply.text)
+        hint = meaning(str(reply))
         if 400 <= reply.code < 500:
             return TryLater(f"{where}: {reply}", hint=hint or _AGAIN)
         login = isinstance(error, smtplib.SMTPAuthenticationError)
