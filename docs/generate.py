@@ -3,11 +3,13 @@
 import inspect
 import io
 import re
+from collections.abc import Mapping
 from contextlib import redirect_stdout
 from pathlib import Path
 
 from alliance_mailer import cli, errors
-from alliance_mailer.config import NEWSLETTER
+from alliance_mailer.newsletter import NEWSLETTER
+from alliance_mailer.setting import DELIVERY, EVERY_TRANSPORT, Setting
 from alliance_mailer.transports import transport_module, transport_names
 
 REFERENCE = Path(__file__).parent / "reference"
@@ -38,16 +40,24 @@ def settings() -> str:
     text += " is an error: a key that ends in `_env` names an environment variable.\n\n"
     text += "## [newsletter]\n\n" + _table(("key", "", "example", "is"), rows)
     text += "\n## [transport], and [transports.NAME] for --transport NAME\n\n"
-    text += "`use` names the transport; the other keys are its own.\n"
+    text += "`use` names the transport, `preset` a set of keys that lie under yours. These every transport has:\n\n"
+    text += _settings(EVERY_TRANSPORT)
+    text += "\nThe others are its own.\n"
     for name in transport_names():
         module = transport_module(name)
         text += f'\n### use = "{name}"\n\n{module.__doc__.split(chr(10), 1)[0]}\n\n'
         text += _table(("key", "default", "is"), _options(module.Options))
+    text += "\n## [delivery]\n\n" + _settings(DELIVERY)
     text += "\n## [ledger]\n\n" + _table(
         ("key", "default", "is"),
         [("`url`", "`sqlite:///.mailer/ledger.db`", "the ledger's file, below the publication's folder")],
     )
     return text
+
+
+def _settings(known: Mapping[str, Setting]) -> str:
+    rows = [(f"`{key}`", f"`{about.default}`", about.meaning) for key, about in known.items()]
+    return _table(("key", "default", "is"), rows)
 
 
 def _options(options: type) -> list[tuple[str, ...]]:

@@ -145,7 +145,7 @@ DELIVERY = {
         _list_of(_duration("1s", "7d"), _RETRY, 1),
     ),
     "max_attempts": Setting("10", "after so many tries a message that was put off counts as refused", _whole(1, 1000)),
-    "give_up_after": Setting('"24h"', "and so it does so long after it was planned", _duration("1m", "30d")),
+    "give_up_after": Setting('"24h"', "and so it does so long after the first try", _duration("1m", "30d")),
     "wait": Setting(
         '"2m"',
         "how long a run waits for people who are due again, or for a rate; when it would be longer, it ends with 75",
@@ -160,7 +160,9 @@ DELIVERY = {
 }
 
 EVERY_TRANSPORT = {
-    "connections": Setting("1", "how many connections at once, 1 to 100", _whole(1, 100)),
+    "connections": Setting(
+        "5", "how many connections at once, 1 to 100; 1 for files, and what a preset says", _whole(1, 100)
+    ),
     "rate": Setting(
         "[]", 'at most so many messages in a second, a minute, an hour, a day, such as `["50/s", "2000/d"]`', _rates
     ),
