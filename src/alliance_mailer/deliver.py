@@ -21,6 +21,7 @@ from .pace import Brake, Pace, Policy
 from .transports import Transport
 
 _IDLE = 15.0  # seconds without work after which a connection may be closed; servers allow 300, some proxies 20
+_WORTH_A_WORD = 5.0  # seconds of waiting
 _LOOK = 0.5  # seconds; so late at most a Ctrl-C is noticed
 
 
@@ -45,16 +46,17 @@ def deliver(
     now: Callable[[], datetime],
     stopped: Callable[[], bool],
     settled: Callable[[Outcome], None],
+    waits: Callable[[datetime], None] = lambda _: None,
     limit: int | None = None,
 ) -> Later | None:
     """Send what is due, at most `limit` messages. The issue is held (`Ledger.hold`) and recovered by the caller.
 
-    `settled` hears of every outcome once it is written down, `stopped` is asked before every claim: what is on a wire
-    is finished. Returns why people are left, None when nobody is or `limit` or `stopped` ended it. Raises
-    TransportRefused and TryLater where the transport, the brake or the ledger stops the run: what was claimed and not
-    sent is put back first, and nobody is marked refused for it.
+    `settled` hears of every outcome once it is written down, `waits` until when nothing can be done; `stopped` is asked
+    before every claim: what is on a wire is finished. Returns why people are left, None when nobody is or `limit` or
+    `stopped` ended it. Raises TransportRefused and TryLater where the transport, the brake or the ledger stops the run:
+    what was claimed and not sent is put back first, and nobody is marked refused for it.
     """
-    clerk = _Clerk(ledger, sending, policy, pace, brake, now, stopped, settled, limit)
+    clerk = _Clerk(ledger, sending, policy, pace, brake, now, stopped, settled, waits, limit)
     carriers = {Carrier(connect, address, clerk.desk, policy.reconnect) for _ in range(connections)}
     for carrier in carriers:
         carrier.start()
@@ -79,10 +81,11 @@ class _Clerk:
         now: Callable[[], datetime],
         stopped: Callable[[], bool],
         settled: Callable[[Outcome], None],
+        waits: Callable[[datetime], None],
         limit: int | None,
     ) -> None:
         self._ledger, self._sending, self._policy, self._pace, self._brake = ledger, sending, policy, pace, brake
-        self._now, self._stopped, self._settled = now, stopped, settled
+        self._now, self._stopped, self._settled, self._waits = now, stopped, settled, waits
         self.desk = SimpleQueue[Note]()
         self._left = math.inf if limit is None else limit  # what may still be claimed
         self._out = 0  # claimed, without an outcome
@@ -90,6 +93,7 @@ class _Clerk:
         self._asking: dict[Carrier, tuple[bool, float]] = {}  # whether it is patient, since when (monotonic)
         self._unwritten: list[Settled] = []
         self._released: list[Delivery] = []
+        self._told = 0.0  # until when it waits, as it last said
         self._finished = False  # nothing more is claimed
         self._later: Later | None = None
         self._error: BaseException | None = None
@@ -236,6 +240,9 @@ class _Clerk:
         elif at - seconds > self._policy.wait:
             reason = "the rate is used up for now" if paced >= self._next else "they are to be tried again later"
             self._finished, self._later = True, Later(reason, datetime.fromtimestamp(at, UTC))
+        elif at - seconds > _WORTH_A_WORD and at != self._told:
+            self._told = at
+            self._waits(datetime.fromtimestamp(at, UTC))
 
     def _write_the_rest(self) -> None:
         if self._unwritten or self._released:

@@ -11,13 +11,15 @@ import os
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, TextIO
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from .checks import Finding
     from .edition import Edition
     from .errors import MailerError
@@ -25,6 +27,39 @@ if TYPE_CHECKING:
     from .message import Outcome
 
 _SHOWN = 10  # rows of a list that may be long
+
+
+class Progress:
+    """How far a sending is. On a terminal `bar` shows it; it is drawn ten times a second, however fast we are."""
+
+    def __init__(self, total: int, bar: Any = None, task: Any = None) -> None:
+        self._total, self._bar, self._task = total, bar, task
+        self._counts: Counter[str] = Counter()
+        self._began = self._said = time.monotonic()
+
+    def settled(self, outcome: Outcome) -> None:
+        """One more is done."""
+        self._counts[outcome.verdict] += 1
+        now = time.monotonic()
+        if now - self._said < (0.1 if self._bar else 60) and self._counts.total() < self._total:
+            return
+        self._said = now
+        if self._bar:
+            self._draw(", ".join(f"{count} {state}" for state, count in self._counts.items()))
+        elif now - self._began >= 60:
+            _print(f"{self._counts.total()} of {self._total} done", sys.stderr)
+
+    def waits(self, until: datetime) -> None:
+        """Nothing can be done for a while."""
+        words = f"waiting until {until.astimezone():%H:%M:%S} for those whom the server put off, or for the rate"
+        if self._bar:
+            self._draw(words)
+        else:
+            _print(words, sys.stderr)
+
+    def _draw(self, words: str) -> None:
+        rate = round(self._counts.total() / max(time.monotonic() - self._began, 0.001))
+        self._bar.update(self._task, completed=self._counts.total(), rate=rate, states=words)
 
 
 class Report:
@@ -103,41 +138,19 @@ class Report:
                 self.warn(f"… and {count - _SHOWN} more {name} rows")
 
     @contextmanager
-    def progress(self, total: int) -> Iterator[Callable[[Outcome], None]]:
+    def progress(self, total: int) -> Iterator[Progress]:
         """Counts outcomes as they come: a bar on a terminal, one line a minute elsewhere."""
-        counts: Counter[str] = Counter()
-        if sys.stderr.isatty() and total > 0:
-            from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-            columns = (
-                BarColumn(),
-                MofNCompleteColumn(),
-                TextColumn("{task.fields[rate]}/s"),
-                TimeRemainingColumn(),
-                TextColumn("{task.fields[states]}"),
-            )
-            with Progress(*columns, console=_stderr_console(), transient=True) as bar:
-                task = bar.add_task("", total=total, rate=0, states="")
-                began = time.monotonic()
-
-                def seen(outcome: Outcome) -> None:
-                    counts[outcome.verdict] += 1
-                    states = ", ".join(f"{n} {state}" for state, n in counts.items())
-                    rate = round(counts.total() / max(time.monotonic() - began, 0.001))
-                    bar.update(task, advance=1, rate=rate, states=states)
-
-                yield seen
+        if not sys.stderr.isatty() or total <= 0:
+            yield Progress(total)
             return
-        said = time.monotonic()
+        from rich import progress
 
-        def seen_plainly(outcome: Outcome) -> None:
-            nonlocal said
-            counts[outcome.verdict] += 1
-            if time.monotonic() - said >= 60:
-                said = time.monotonic()
-                _print(f"{counts.total()} of {total} done", sys.stderr)
-
-        yield seen_plainly
+        columns = (
+            progress.BarColumn(), progress.MofNCompleteColumn(), progress.TextColumn("{task.fields[rate]}/s"),
+            progress.TimeRemainingColumn(), progress.TextColumn("{task.fields[states]}"),
+        )  # fmt: skip
+        with progress.Progress(*columns, console=_stderr_console(), transient=True) as bar:
+            yield Progress(total, bar, bar.add_task("", total=total, rate=0, states=""))
 
     def tally(self, sending: Sending, tally: Tally, planned: Planned | None) -> dict[str, Any]:
         """A sending's counts, as a document."""

@@ -53,6 +53,7 @@ def run_sending(
     fresh: bool,
     plan: Callable[[], None],
     settled: Callable[[Outcome], None],
+    waits: Callable[[datetime], None],
     limit: int | None = None,
 ) -> Ending:
     """Send to whom `plan` planned and who is left of earlier plans: about so many `people`. `tally`: before `plan`.
@@ -83,7 +84,7 @@ def run_sending(
                 policy=replace(config.delivery, reconnect=()) if sending.rehearsal else config.delivery,
                 pace=Pace(name, chosen.rate, chosen.domain_rate, remembered),
                 brake=Brake(config.delivery.brake, tally),
-                now=now, stopped=interrupted, settled=settled, limit=limit,
+                now=now, stopped=interrupted, settled=settled, waits=waits, limit=limit,
             )  # fmt: skip
         except (TransportRefused, TryLater) as error:
             return Ending(stopped=error, interrupted=interrupted())

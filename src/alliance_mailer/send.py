@@ -278,10 +278,11 @@ class _Run:
                 self.ledger.plan(self.sending, self._plan(audience), now())
 
         limit = self.request.limit
-        with self.report.progress(self._total(total)) as settled:
+        with self.report.progress(self._total(total)) as progress:
             ending = run_sending(
                 self.project, self.config, self.chosen, self.ledger, self.sending, self.edition,
-                tally=tally, people=self._total(total), fresh=fresh, plan=plan, settled=settled, limit=limit,
+                tally=tally, people=self._total(total), fresh=fresh, plan=plan,
+                settled=progress.settled, waits=progress.waits, limit=limit,
             )  # fmt: skip
         return self._conclude(ending)
 
