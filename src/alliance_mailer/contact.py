@@ -1,14 +1,6 @@
-"""Contacts: what a valid address is, and how a list is read from CSV, row by row.
+"""Contacts: what a valid address is, and the people of a list, row by row; nobody is dropped in silence."""
 
-Lists come out of spreadsheets: with a byte order mark, in UTF-16, with semicolons or tabs, "E-mail Address" for a
-heading, a line break in a cell. All of that is read; what cannot be read is named with file and line, and nobody is
-dropped in silence.
-"""
-
-import contextlib
-import csv
 import hashlib
-import io
 import os
 import re
 import unicodedata
@@ -18,16 +10,7 @@ from pathlib import Path
 from typing import cast
 
 from .errors import InputError, Problem, did_you_mean
-
-# The usual headings, lower case, blanks and hyphens as underscores.
-_ALIASES = {
-    "email": {"e_mail", "email_address", "e_mail_address", "mail", "emailaddress", "mail_address"},
-    "name": {"full_name", "fullname", "display_name"},
-    "first_name": {"firstname", "given_name", "forename"},
-    "last_name": {"lastname", "surname", "family_name"},
-    "tags": {"tag", "labels", "groups"},
-}
-_COLUMN = {alias: name for name, aliases in _ALIASES.items() for alias in aliases}
+from .sheet import read_heading, read_rows
 
 # Line breaks inside a quoted cell become a blank; any other control character, a lone surrogate or a Unicode
 # line separator in a list is a broken export or an attack on a header.
@@ -102,92 +85,6 @@ def read_contacts(path: Path, name: str) -> Iterator[Contact]:
 _FOLD = re.compile(r"[\t\r\n]+ *")
 
 
-def read_rows(path: Path, name: str, *, required: str) -> Iterator[tuple[int, dict[str, str]]]:
-    """The rows of a CSV file by column name, each with the line where it begins; empty rows are passed over.
-
-    Raises InputError as `read_contacts` does.
-    """
-    with _open(path, name) as stream:
-        reader = csv.reader(stream, _dialect(stream, name), strict=True)
-        line = 0
-        try:
-            heading = [_column(cell) for cell in next(reader, [])]
-            _check_heading(heading, name, required)
-            line = reader.line_num
-            for row in reader:
-                start, line = line + 1, reader.line_num
-                if not any(cell.strip() for cell in row):
-                    continue
-                if len(row) > len(heading) and any(cell.strip() for cell in row[len(heading) :]):
-                    message = f"{len(row)} cells, but the heading names {len(heading)} columns"
-                    raise InputError(Problem(name, start, message, "put the cell with the separator in quotes"))
-                cells = row + [""] * (len(heading) - len(row))
-                yield start, {column: cell for column, cell in zip(heading, cells, strict=False) if column}
-        except csv.Error as error:
-            raise InputError(Problem(name, line + 1, f"this is no CSV row: {error}")) from None
-        except UnicodeDecodeError as error:
-            raise InputError(_undecodable(path, name, error)) from None
-
-
-def _column(cell: str) -> str:
-    column = re.sub(r"[\s-]+", "_", cell.strip().lower())
-    return _COLUMN.get(column, column)
-
-
-def _check_heading(heading: list[str], name: str, required: str) -> None:
-    if required not in heading:
-        named = ", ".join(filter(None, heading)) or "nothing"
-        message = f'the first line names no "{required}" column; it names: {named}'
-        raise InputError(Problem(name, 1, message, "insert a first line above: email,name,first_name,last_name,tags"))
-    doubled = sorted({column for column in heading if column and heading.count(column) > 1})
-    if doubled:
-        raise InputError(Problem(name, 1, f"two columns are called {doubled[0]}"))
-
-
-def _open(path: Path, name: str) -> io.TextIOWrapper:
-    try:
-        raw = path.open("rb")
-    except OSError as error:
-        raise InputError(Problem(name, None, f"cannot be read: {error.strerror}")) from None
-    start = raw.peek(4)[:4]
-    if start.startswith((b"\xff\xfe", b"\xfe\xff")):
-        encoding = "utf-16"
-    elif start[1:2] == b"\0":
-        encoding = "utf-16-le"
-    elif start[:1] == b"\0":
-        encoding = "utf-16-be"
-    else:
-        encoding = "utf-8-sig"
-    return io.TextIOWrapper(raw, encoding=encoding, newline="")
-
-
-def _dialect(stream: io.TextIOWrapper, name: str) -> type[csv.Dialect]:
-    try:
-        first = stream.readline()
-    except UnicodeDecodeError as error:
-        raise InputError(_undecodable(Path(stream.name), name, error)) from None
-    stream.seek(0)
-    unquoted = re.sub(r'"[^"]*"', "", first)
-
-    class Dialect(csv.excel):
-        delimiter = max(",;\t", key=unquoted.count)
-
-    return Dialect
-
-
-def _undecodable(path: Path, name: str, error: UnicodeDecodeError) -> Problem:
-    line = None
-    if error.encoding.startswith("utf-8"):
-        with path.open("rb") as raw:
-            for line, text in enumerate(raw, 1):  # noqa: B007 (the line where it stopped)
-                try:
-                    text.decode("utf-8")
-                except UnicodeDecodeError:
-                    break
-    message = f"byte 0x{error.object[error.start]:02X} is not {error.encoding.removesuffix('-sig')}"
-    return Problem(name, line, message, "save the list as “CSV UTF-8” in the spreadsheet")
-
-
 # Suppressions ------------------------------------------------------------------------------------------------------
 
 
@@ -228,30 +125,9 @@ def read_suppressions(path: Path, name: str) -> Iterator[Suppression]:
         yield Suppression(address, row.get("reason", ""), row.get("since", ""), row.get("source", ""))
 
 
-@dataclass(frozen=True, slots=True)
-class Form:
-    """How a CSV file is written."""
-
-    encoding: str
-    delimiter: str
-    columns: tuple[str, ...]  # as `read_rows` calls them; empty where the heading is
-
-
-def read_form(path: Path, name: str) -> Form:
-    """How a file is written whose rows have been read without an error. Raises InputError as `read_rows` does."""
-    with _open(path, name) as stream:
-        dialect = _dialect(stream, name)
-        return Form(stream.encoding, dialect.delimiter, tuple(map(_column, next(csv.reader(stream, dialect), []))))
-
-
 def read_columns(folder: Path, name: str) -> set[str]:
     """The columns of a list, known fields among them. Raises InputError for a list that is not there."""
-    path, shown = _list(folder, name)
-    with _open(path, shown) as stream:
-        dialect = _dialect(stream, shown)
-        with contextlib.suppress(csv.Error, UnicodeDecodeError):  # told when the rows are read
-            return {"email", "name", *map(_column, next(csv.reader(stream, dialect), []))} - {"", "tags"}
-    return {"email", "name"}
+    return {"email", "name", *read_heading(*_list(folder, name))} - {"", "tags"}
 
 
 def read_lists(folder: Path, lists: Iterable[str]) -> Iterator[Contact]:

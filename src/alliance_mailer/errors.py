@@ -7,6 +7,7 @@ MailerError
 ├── TransportRefused  69   EX_UNAVAILABLE: credentials, TLS, account, policy; trying again will not help
 ├── TryLater          75   EX_TEMPFAIL: no connection, disk full, another run holds the issue
 ├── EditionChanged    77   EX_NOPERM: not the bytes that people have already got
+├── SentElsewhere     77   EX_NOPERM: a receipt says that it was sent, and the key that tells to whom is missing
 └── ConfigError       78   EX_CONFIG: mailer.toml, the environment, no project
 """
 
@@ -82,6 +83,12 @@ class TryLater(MailerError):
 
 class EditionChanged(MailerError):
     """The issue is not what has already been sent to a part of its audience."""
+
+    code = 77
+
+
+class SentElsewhere(MailerError):
+    """The issue was sent from elsewhere, and it cannot be told to whom."""
 
     code = 77
 

@@ -9,6 +9,16 @@ from pathlib import Path
 from .errors import ConfigError, TryLater
 
 
+def key_file(project: Path) -> Path:
+    """Where the key lies, unless the environment holds it."""
+    return project / ".mailer" / "key"
+
+
+def existing_key(project: Path, secret_env: str, environ: Mapping[str, str]) -> bytes | None:
+    """The key, where there is one already: none is made. Raises as `signing_key` does."""
+    return signing_key(project, secret_env, environ) if secret_env or key_file(project).exists() else None
+
+
 def signing_key(project: Path, secret_env: str, environ: Mapping[str, str]) -> bytes:
     """The key of the environment variable `secret_env`; without one .mailer/key, made once, readable by its owner only.
 
@@ -21,7 +31,7 @@ def signing_key(project: Path, secret_env: str, environ: Mapping[str, str]) -> b
             hint = f"export {secret_env}=…  (the same on every machine; for example from: openssl rand -hex 32)"
             raise ConfigError(f"the environment variable {secret_env} {found}", hint=hint)
         return secret.encode("utf-8", "surrogateescape")
-    path = project / ".mailer" / "key"
+    path = key_file(project)
     try:
         path.parent.mkdir(exist_ok=True)
         if not path.exists():
