@@ -1,6 +1,9 @@
 """Text read with a clear word where it is none, and files written whole or not at all."""
 
+import contextlib
+import fcntl
 import os
+from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
 
@@ -35,3 +38,14 @@ def write_atomically(path: Path, data: bytes) -> None:
             raise
     except OSError as error:
         raise TryLater(f"{path} cannot be written: {error.strerror}") from None
+
+
+@contextlib.contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """One process at a time within it: a lock on a folder, which ends with its process, however that ends."""
+    opened = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(opened, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(opened)

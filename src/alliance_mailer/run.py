@@ -4,7 +4,7 @@ import contextlib
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,7 +16,9 @@ from .errors import MailerError, TransportRefused, TryLater
 from .ledger import Delivery, Ledger, Sending, Tally
 from .message import Message, Outcome, address
 from .pace import DAY, Brake, Pace
+from .receipt import Writer
 from .signing import signing_key
+from .suppressed import write_back
 from .transports import Transport, connect, transport_module
 
 
@@ -73,9 +75,24 @@ def run_sending(
         chosen.use, chosen.options, project=project, issue=sending.issue, environ=os.environ, fresh=fresh
     )  # fmt: skip
     ready = [first]  # whoever comes first takes it
-    with _interruptible() as interrupted:
+    with _interruptible() as interrupted, contextlib.ExitStack() as unused:
+        unused.callback(_close, ready)
         plan()
+        receipt = None if sending.rehearsal else Writer(project, ledger, sending, key)
+        if receipt:
+            receipt.begin()
+        hard_bounces = 0
+
+        def heard(outcome: Outcome) -> None:
+            nonlocal hard_bounces
+            hard_bounces += outcome.hard
+            settled(outcome)
+            if receipt:
+                receipt.now_and_then()
+
         remembered = [] if sending.rehearsal else ledger.spent_since(name, int(now().timestamp()) - DAY)
+        stopped: MailerError | None = None
+        later = None
         try:
             later = deliver(
                 ledger, sending, lambda: ready.pop() if ready else opened(), addressed,
@@ -84,14 +101,23 @@ def run_sending(
                 policy=replace(config.delivery, reconnect=()) if sending.rehearsal else config.delivery,
                 pace=Pace(name, chosen.rate, chosen.domain_rate, remembered),
                 brake=Brake(config.delivery.brake, tally),
-                now=now, stopped=interrupted, settled=settled, waits=waits, limit=limit,
+                now=now, stopped=interrupted, settled=heard, waits=waits, limit=limit,
             )  # fmt: skip
         except (TransportRefused, TryLater) as error:
-            return Ending(stopped=error, interrupted=interrupted())
-        finally:
-            for unused in ready:
-                unused.close()
-        return Ending(interrupted=interrupted(), later=later)
+            stopped = error
+        try:
+            if receipt:
+                receipt.write(finished=True)
+            if receipt and hard_bounces:
+                write_back(project, ledger)
+        except MailerError as error:  # the ledger has it all; what stopped the run comes first
+            stopped = stopped or error
+        return Ending(stopped=stopped, interrupted=interrupted(), later=later)
+
+
+def _close(transports: Iterable[Transport]) -> None:
+    for transport in transports:
+        transport.close()
 
 
 @contextlib.contextmanager

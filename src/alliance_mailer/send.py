@@ -4,22 +4,27 @@ import contextlib
 import difflib
 import os
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from .checks import RULES, Finding, errors_in
 from .config import Config, TransportConfig
-from .contact import lists_sha256, read_lists, read_suppressions
+from .contact import Contact, lists_sha256, read_lists
 from .deliver import Later
 from .edition import Edition
-from .errors import CheckFailed, EditionChanged, InputError, Problem, UsageError, did_you_mean
+from .errors import CheckFailed, EditionChanged, InputError, Problem, SentElsewhere, UsageError, did_you_mean
+from .forgotten import recognised
 from .issue import Issue
 from .ledger import Audience, Ledger, Planned, Sending, Tally
 from .ledger.sqlite import open_ledger
 from .message import Message
 from .pace import at_least
+from .receipt import Receipt, find_receipt, git_command, has_lessons, learn
 from .report import Report, duration, people
 from .run import Ending, banner, now, run_sending
+from .signing import existing_key
+from .suppressed import read_in
 from .transports import transport_module
 
 
@@ -82,15 +87,23 @@ class _Run:
         contacts = self.project / "contacts"
         if not (contacts / "suppressed.csv").exists():
             report.warn("there is no contacts/suppressed.csv: nobody is kept from being mailed by it")
-        ledger.suppress(read_suppressions(contacts / "suppressed.csv", "contacts/suppressed.csv"))
+        key = existing_key(self.project, self.config.secret_env, os.environ)
+        forgotten = read_in(self.project, ledger, sending, key)
+
+        def people_of_the_lists() -> Iterator[Contact]:
+            return recognised(read_lists(contacts, self.issue.audience), forgotten, key)
+
+        receipt = None if sending.rehearsal else find_receipt(self.project, ledger, self.issue.number, key)
+        if receipt and key:
+            self._learn(receipt, key, people_of_the_lists())
         tally = ledger.tally(sending)
-        planned = self._earlier_plan(tally)
+        planned = self._earlier_plan(tally, receipt)
         if planned is None:
             tally = Tally()
         elif not self.request.dry_run and ledger.recover(sending, repeat=sending.rehearsal):
             tally = ledger.tally(sending)
         plans = planned is None or self.request.to_new
-        audience = self._stage(contacts, planned, plans=plans)
+        audience = self._stage(contacts, people_of_the_lists(), planned, plans=plans)
         if planned is None:
             self._refuse_empty(audience)
         left = tally.waiting + tally.deferred
@@ -142,14 +155,15 @@ class _Run:
             hint = f"add people to {self._lists.split(', ')[0]}, or name another list: audience: […]"
             raise InputError(f"the audience is empty: {who} {self._lists}{why}", hint=hint)
 
-    def _stage(self, contacts: Path, planned: Planned | None, *, plans: bool) -> Audience:
+    def _stage(
+        self, folder: Path, contacts: Iterator[Contact], planned: Planned | None, *, plans: bool
+    ) -> Audience:
         """Read the lists. A plan that is only to be finished does not need them: then they tell who joined."""
         try:
-            digest = lists_sha256(contacts, self.issue.audience)
+            digest = lists_sha256(folder, self.issue.audience)
             if planned and not plans and planned.lists_sha256 == digest:
                 return Audience()  # nobody: a million rows need not be read for that
-            rows = read_lists(contacts, self.issue.audience)
-            audience = self.ledger.stage(self.sending, rows, self.edition.fields, self.edition.mistakes)
+            audience = self.ledger.stage(self.sending, contacts, self.edition.fields, self.edition.mistakes)
             audience.lists_sha256 = digest
         except InputError as error:
             if plans:
@@ -158,7 +172,32 @@ class _Run:
             return Audience()
         return audience
 
-    def _earlier_plan(self, tally: Tally) -> Planned | None:
+    def _learn(self, receipt: Receipt, key: bytes, contacts: Iterator[Contact]) -> None:
+        """Let the ledger know what the receipt knows better: in a fresh clone, or restored from a backup."""
+        another = receipt.edition != self.edition.sha256
+        if not has_lessons(receipt, self.ledger, self.issue.number) or (another and not receipt.is_sent):
+            return
+        if not self.request.dry_run:
+            self.ledger.recover(self.sending, repeat=False)
+        what = ("", "") if another else (self.edition.subject.shown(), self.edition.text.shown())
+        learnt = learn(
+            receipt, self.ledger, self.sending, contacts, Planned(receipt.edition, receipt.transport, *what),
+            self.edition.fields, self.edition.mistakes, key=key, now=now(),
+        )  # fmt: skip
+        self._refuse_mistakes(learnt.audience)
+        self.report.say(f"{receipt.name} knows who has it: {self.report.counts(receipt.tally)}.")
+        if learnt.strangers.planned:
+            self.report.warn(
+                f"{people(learnt.strangers.planned)} of it on no list here, and not sent to:"
+                f" {self.report.counts(learnt.strangers)}; who waits gets it once {self._lists} names them again"
+            )
+        if receipt.is_sent and self.ledger.planned(self.sending) is None and not self.request.to_new:
+            raise SentElsewhere(
+                f"issue {self.issue.number} was sent from elsewhere, to other people than stand in {self._lists}",
+                hint="copy contacts/ from the machine that sent; or --to-new, to send it to those who stand there",
+            )
+
+    def _earlier_plan(self, tally: Tally, receipt: Receipt | None) -> Planned | None:
         """What was planned before. It starts afresh where nobody has it in another form already.
 
         That is a rehearsal of another edition, through another transport or whose files are gone; and a sending of
@@ -174,6 +213,7 @@ class _Run:
         else:
             # A claim of a dead run may have been taken; `recover` makes it unknown only below, so waiting ones count.
             afresh = another and not (tally.accepted or tally.unknown or self.ledger.claimed(self.sending))
+            afresh = afresh and not (receipt and receipt.is_sent)
         if afresh:
             self.ledger.forget(self.sending)
         return None if afresh else planned
@@ -188,14 +228,13 @@ class _Run:
     def _refuse_another_edition(self, planned: Planned | None, left: int) -> None:
         if planned is None or planned.edition == self.edition.sha256 or not left:
             return
+        said = "(what went out is not known here, only its hash)"
         old = [f"Subject: {planned.subject}", *planned.text.splitlines()]
         new = [f"Subject: {self.edition.subject.shown()}", *self.edition.text.shown().splitlines()]
         changes = list(difflib.unified_diff(old, new, "what was sent", "what it says now", n=0, lineterm=""))
-        said = (
-            "\n".join(changes[:40])
-            if changes
-            else "(the words are the same: the template, a picture or a header differs)"
-        )
+        if planned.text:
+            same = "(the words are the same: the template, a picture or a header differs)"
+            said = "\n".join(changes[:40]) if changes else same
         raise EditionChanged(
             f"issue {self.issue.number} is half sent, and has changed since; {people(left)} left\n{said}",
             hint=f"undo the change (git diff {self.issue.file}), send the rest, and correct it in the next issue",
@@ -320,6 +359,8 @@ class _Run:
         report, number = self.report, self.issue.number
         if tally.refused or tally.unknown:
             report.say(f"Who, and why: mailer status --issue {number} --failed")
+        if not self.sending.rehearsal and (command := git_command(self.project, number, report.counts(tally))):
+            report.say(f"The receipt, for whoever sends after you: {command}")
         if not self.sending.rehearsal or tally.waiting or tally.deferred:
             return
         folder = transport_module(self.chosen.use).where(self.chosen.options, number)

@@ -1,4 +1,4 @@
-"""A table out of a spreadsheet: a CSV file, however it was saved, read row by row, and changed without touching the rest.
+"""A table out of a spreadsheet: a CSV file, however it was saved, read row by row; a change touches nothing else.
 
 With a byte order mark, in UTF-16, with semicolons or tabs, "E-mail Address" for a heading, a line break in a cell: all
 of that is read, and written as it was found. What cannot be read is named with file and line.
@@ -75,7 +75,7 @@ def _taken(text: list[str]) -> str:
 
 
 def read_heading(path: Path, name: str) -> tuple[str, ...]:
-    """The columns; as far as they can be read, where the file has mistakes. Raises InputError where there is no file."""
+    """The columns, as far as they can be read where the file has mistakes. Raises InputError for no file."""
     with _open(path, name) as stream:
         dialect = _dialect(stream, name)
         with contextlib.suppress(csv.Error, UnicodeDecodeError):  # told when the rows are read
@@ -114,7 +114,7 @@ def with_changes(
 
     out = io.StringIO(newline="")
     text = ""
-    for line, row, text in _read(path, name, required):  # noqa: B007 (the last one)
+    for line, row, text in _read(path, name, required):
         if line == 1 and added:
             out.write(text.rstrip("\r\n") + dialect.delimiter + written(added))
             continue

@@ -4,7 +4,6 @@ import contextlib
 import fcntl
 import itertools
 import json
-import os
 import re
 import sqlite3
 import time
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ..contact import Contact, Suppression
+from ..disk import alone
 from ..errors import ConfigError, TryLater
 from . import KEPT, STATES, Audience, Delivery, Mistakes, Planned, Sending, Settled, Spent, Tally
 
@@ -50,23 +50,13 @@ def open_ledger(path: Path, *, dry_run: bool = False, durability: Durability = "
         with _translated(str(path)), contextlib.ExitStack() as on_error:
             db = _copy(path) if dry_run else sqlite3.connect(path, isolation_level=None, timeout=30)
             on_error.callback(db.close)
-            with contextlib.nullcontext() if dry_run else _alone(path.parent):
+            # Of two that turn a new file into WAL mode at once, SQLite tells one "locked" at once.
+            with contextlib.nullcontext() if dry_run else alone(path.parent):
                 _prepare(db, path, durability)
             on_error.pop_all()
     except OSError as error:
         raise TryLater(f"the ledger {path} cannot be opened: {error.strerror}") from None
     return SqliteLedger(db, None if dry_run else path)
-
-
-@contextlib.contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """One process at a time: of two that turn a new file into WAL mode at once, SQLite tells one "locked" at once."""
-    opened = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(opened, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(opened)
 
 
 def _prepare(db: sqlite3.Connection, path: Path, durability: Durability) -> None:
