@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from .cli_contacts import contacts
+
 if TYPE_CHECKING:
     from .checks import Finding
     from .config import Config
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from .report import Report
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False, no_args_is_help=True)
+app.add_typer(contacts, name="contacts")
 
 IssueOption = Annotated[str, typer.Option("--issue", metavar="N", help="The issue's number, as in issues/N.md.")]
 TransportOption = Annotated[
@@ -34,15 +37,21 @@ class Session:
         self.report: Report = Report(as_json=as_json, verbose=verbose)
         self._start = project
 
-    def open(self) -> Config:
-        """Find the publication and read its settings."""
-        from .config import find_project, load_config
+    def find(self) -> Path:
+        """Find the publication."""
+        from .config import find_project
         from .errors import ConfigError
 
         if self._start is not None and not self._start.is_dir():
             raise ConfigError(f"there is no folder {self._start}")
         self.project = find_project((self._start or Path()).resolve())
-        self.config = load_config(self.project)
+        return self.project
+
+    def open(self) -> Config:
+        """Find the publication and read its settings."""
+        from .config import load_config
+
+        self.config = load_config(self.find())
         return self.config
 
     def load(self, number: str, *, mark: str = "") -> tuple[Issue, Edition, list[Finding]]:
@@ -104,6 +113,7 @@ def _options(
     mailer test --issue 2.6 --to me@example.org
     mailer send --issue 2.6          to everyone who has not got it
     mailer status --issue 2.6        how far it is; --failed: who was refused
+    mailer doctor                    what would stop a sending
     """
     context.obj = Session(project, as_json=as_json, verbose=verbose)
 
@@ -294,6 +304,80 @@ def status(
     session: Session = context.obj
     session.open()
     show_status(session.config, session.report, session.project, issue, failed=failed, as_csv=as_csv)
+
+
+@app.command()
+def explain(
+    context: typer.Context,
+    address: Annotated[str, typer.Argument(metavar="ADDRESS", help="Any address, on a list or not.")],
+    issue: Annotated[str | None, typer.Option("--issue", metavar="N", help="One issue; else all.")] = None,
+) -> None:
+    """One person's story: on which list, suppressed since when and why, state, the server's words, Message-ID.
+
+    \b
+    mailer explain ken.sato@example.com
+    mailer explain --issue 2.6 ken.sato@example.com
+    """
+    from .explain import explain
+
+    session: Session = context.obj
+    config = session.open()
+    explain(session.project, config, session.report, address, issue)
+
+
+@app.command()
+def resolve(
+    context: typer.Context,
+    issue: IssueOption,
+    addresses: Annotated[
+        list[str] | None, typer.Argument(metavar="[ADDRESS]...", help="For these alone; else for all undecided.")
+    ] = None,
+    resend: Annotated[bool, typer.Option("--resend", help="It did not arrive: send it again.")] = False,
+    leave: Annotated[bool, typer.Option("--leave", help="It arrived, or better none than two.")] = False,
+) -> None:
+    """Decide on the unknown: who may have got an issue, or not. Without a decision it lists them (exit code 1).
+
+    \b
+    mailer resolve --issue 2.6
+    mailer resolve --issue 2.6 --resend ken.sato@example.com
+    mailer resolve --issue 2.6 --leave
+    """
+    from .resolve import resolve
+
+    session: Session = context.obj
+    config = session.open()
+    raise typer.Exit(
+        resolve(session.project, config, session.report, issue, addresses or [], resend=resend, leave=leave)
+    )
+
+
+@app.command()
+def audit(context: typer.Context, issue: IssueOption) -> None:
+    """Prove that everybody planned is accounted for, once, and that the receipt says the same. Exit code 1 if not.
+
+    \b
+    mailer audit --issue 2.6
+    """
+    from .audit import audit
+
+    session: Session = context.obj
+    config = session.open()
+    raise typer.Exit(audit(session.project, config, session.report, issue))
+
+
+@app.command()
+def doctor(context: typer.Context) -> None:
+    """Look for what would stop a sending: settings, key, clock, disk, ledger, lists, git, transports. Sends nothing.
+
+    \b
+    mailer doctor
+    """
+    import os
+
+    from .doctor import doctor
+
+    session: Session = context.obj
+    raise typer.Exit(doctor(session.find(), session.report, os.environ))
 
 
 def _as_json(findings: list[Finding]) -> list[dict[str, Any]]:

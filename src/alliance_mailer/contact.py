@@ -7,7 +7,6 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import cast
 
 from .errors import InputError, Problem, did_you_mean
 from .sheet import read_heading, read_rows
@@ -141,15 +140,22 @@ def lists_sha256(folder: Path, lists: Iterable[str]) -> str:
     digests = []
     for name in lists:
         path, shown = _list(folder, name)
-        with _open(path, shown) as stream:
-            digests.append(hashlib.file_digest(cast(io.BufferedReader, stream.buffer), "sha256").digest())
+        try:
+            with path.open("rb") as stream:
+                digests.append(hashlib.file_digest(stream, "sha256").digest())
+        except OSError as error:
+            raise InputError(Problem(shown, None, f"cannot be read: {error.strerror}")) from None
     return hashlib.sha256(b"".join(digests)).hexdigest()
+
+
+def list_names(folder: Path) -> list[str]:
+    """The lists that there are."""
+    return sorted(path.stem for path in folder.glob("*.csv") if path.is_file() and path.stem != "suppressed")
 
 
 def _list(folder: Path, name: str) -> tuple[Path, str]:
     path, shown = folder / f"{name}.csv", f"{folder.name}/{name}.csv"
     if not path.is_file():
-        known = sorted(other.stem for other in folder.glob("*.csv") if other.is_file() and other.stem != "suppressed")
-        message = f'there is no list "{name}"{did_you_mean(name, known)}'
+        message = f'there is no list "{name}"{did_you_mean(name, list_names(folder))}'
         raise InputError(Problem(shown, None, message, f"make {shown}, or name another list: audience: […]"))
     return path, shown

@@ -83,6 +83,11 @@ def _date(instant: datetime, _offset: timedelta | None) -> str:
     return f"Date: {format_datetime(instant)}{mime.CRLF}"
 
 
+def message_key(key: bytes, list_id: str, issue: str, address: str) -> str:
+    """What the Message-ID is made of: the same person and issue always have the same one."""
+    return keyed(key, "message", list_id, issue, address)
+
+
 def address(edition: Edition, contact: Contact, *, date: datetime, key: bytes) -> Message:
     """Address an edition to a contact. `key` is the publication's secret; `date` becomes the Date field.
 
@@ -93,7 +98,7 @@ def address(edition: Edition, contact: Contact, *, date: datetime, key: bytes) -
         edition,
         contact,
         date,
-        keyed(key, "message", list_id, edition.issue, contact.address),
+        message_key(key, list_id, edition.issue, contact.address),
         unsubscribe_token(key, list_id, contact.address),
     )
 

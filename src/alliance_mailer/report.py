@@ -99,13 +99,19 @@ class Report:
         if hint:
             _print(f"  try: {hint}", sys.stderr)
 
-    def findings(self, findings: Sequence[Finding], *, as_warnings: bool, result: bool = False) -> None:
+    def level(self, level: str) -> str:
+        """A word in front of a line, in its colour: ok, warn, fail."""
+        return _styled(f"{level:4}", {"ok": "32", "warn": "33", "fail": "31"}[level])
+
+    def findings(
+        self, findings: Sequence[Finding], *, as_warnings: bool, result: bool = False, fixes: bool = True
+    ) -> None:
         """Findings, one a line; `as_warnings` where they stop nothing, `result` where they were asked for."""
         out = self.out if result else sys.stderr
         for finding in findings:
             word = "warning" if as_warnings else finding.severity
             _print(_styled(f"{word}: ", "33" if word == "warning" else "31") + str(finding), out)
-        for rule, fix in dict.fromkeys((finding.rule, finding.fix) for finding in findings):
+        for rule, fix in dict.fromkeys((finding.rule, finding.fix) for finding in findings if fixes):
             _print(f"  {rule}: {fix}", out)
 
     # A sending ----------------------------------------------------------------------------------------------------

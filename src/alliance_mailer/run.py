@@ -13,10 +13,10 @@ from .config import Config, TransportConfig
 from .deliver import Later, deliver
 from .edition import Edition
 from .errors import MailerError, TransportRefused, TryLater
+from .handover import Writer
 from .ledger import Delivery, Ledger, Sending, Tally
 from .message import Message, Outcome, address
 from .pace import DAY, Brake, Pace
-from .receipt import Writer
 from .signing import signing_key
 from .suppressed import write_back
 from .transports import Transport, connect, transport_module

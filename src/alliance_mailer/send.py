@@ -15,15 +15,16 @@ from .deliver import Later
 from .edition import Edition
 from .errors import CheckFailed, EditionChanged, InputError, Problem, SentElsewhere, UsageError, did_you_mean
 from .forgotten import recognised
+from .handover import Writer, find_receipt, has_lessons, learn
 from .issue import Issue
 from .ledger import Audience, Ledger, Planned, Sending, Tally
 from .ledger.sqlite import open_ledger
 from .message import Message
 from .pace import at_least
-from .receipt import Receipt, find_receipt, git_command, has_lessons, learn
+from .receipt import Receipt, git_command
 from .report import Report, duration, people
 from .run import Ending, banner, now, run_sending
-from .signing import existing_key
+from .signing import existing_key, signing_key
 from .suppressed import read_in
 from .transports import transport_module
 
@@ -113,6 +114,7 @@ class _Run:
             report.audience(audience)
             self._refuse_mistakes(audience)
         if not left + joining and planned:
+            self._complete(receipt)
             return self._everyone_has_it(tally, audience, planned)
         # Before anything is shown or asked: a dry run is to tell what would stop the sending.
         transport_module(self.chosen.use).check(
@@ -253,6 +255,13 @@ class _Run:
         hint = 'give the field a fallback, {{ contact.first_name | default("reader") }}, or complete the list'
         problems[-1] = replace(problems[-1], hint=hint)
         raise InputError(problems)
+
+    def _complete(self, receipt: Receipt | None) -> None:
+        """The run that sent the last message may have been killed before it could write the receipt."""
+        ours = receipt is None or self.ledger.has_serial(self.issue.number, receipt.serial)
+        if ours and not (receipt and receipt.finished) and not self.request.dry_run and not self.sending.rehearsal:
+            key = signing_key(self.project, self.config.secret_env, os.environ)
+            Writer(self.project, self.ledger, self.sending, key).write(finished=True)
 
     def _everyone_has_it(self, tally: Tally, audience: Audience, planned: Planned) -> int:
         report = self.report

@@ -8,7 +8,7 @@ import contextlib
 import csv
 import io
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from .errors import InputError, Problem
@@ -132,6 +132,15 @@ def with_changes(
         out.write(ending)
     out.write("".join(rows))
     return out.getvalue().encode(encoding)
+
+
+def new_sheet(columns: Sequence[str], rows: Iterable[Row]) -> bytes:
+    """A new file."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows([row.get(column, "") for column in columns] for row in rows)
+    return text.getvalue().encode()
 
 
 def _column(cell: str) -> str:

@@ -376,9 +376,16 @@ class SqliteLedger:
     def rename(self, address: str, pseudonym: str) -> int:
         """See the protocol."""
         values = {"address": address, "pseudonym": pseudonym}
+        with _translated(self._name):
+            self._db.execute(
+                "pragma secure_delete = on"
+            )  # what is overwritten is not to be read in the file's free room
         with self._transaction():
             self._db.execute(_SQL["rename_suppression"], values)
-            return self._db.execute(_SQL["rename"], values).rowcount
+            count = self._db.execute(_SQL["rename"], values).rowcount
+        with _translated(self._name):
+            self._db.execute("pragma wal_checkpoint(truncate)")  # nor in the log
+        return count
 
     def overwrite(self, sending: Sending, rows: Iterable[tuple[str, str, str]]) -> int:
         """See the protocol."""

@@ -220,12 +220,14 @@ select count(*) from delivery where issue = ? and rehearsal = ? and state = 'unk
 
 -- rename --
 update delivery
-set address = :pseudonym, fields = '{}', source = '', reply = case state when 'suppressed' then reply else '' end,
+-- A server's words, and a reason, may name the address.
+set address = :pseudonym, fields = '{}', source = '',
+    reply = case when state in ('waiting', 'deferred', 'suppressed') then 'forgotten' else '' end,
     state = case when state in ('waiting', 'deferred') then 'suppressed' else state end
 where address = :address;
 
 -- rename_suppression --
-update or replace suppression set address = :pseudonym where address = :address;
+update or replace suppression set address = :pseudonym, reason = 'forgotten', source = '' where address = :address;
 
 -- overwrite --
 update delivery set state = :state, reply = :reply, due = 0, left = 0
