@@ -217,7 +217,7 @@ def test_a_clone_with_a_changed_issue_does_not_finish_it(send, live, project, tm
 
 
 def test_a_changed_issue_that_nobody_has_got_is_planned_afresh_in_a_clone(send, live, project, tmp_path):
-    live.rcpt_replies = {address: "451 4.3.0 later" for address in PEOPLE}
+    live.rcpt_replies = dict.fromkeys(PEOPLE, "451 4.3.0 later")
     assert send().code == 75
     live.rcpt_replies = {}
     with at(clone(project, tmp_path / "clone", key=True)) as there:

@@ -8,7 +8,7 @@ from typing import Any
 
 from .config import Config
 from .contact import canonical_address
-from .errors import InputError, UsageError, did_you_mean
+from .errors import InputError, UsageError
 from .handover import Writer, correct, find_receipt, has_lessons
 from .ledger import Delivery, Ledger, Sending
 from .ledger.sqlite import open_ledger
@@ -75,7 +75,7 @@ def _chosen(ledger: Ledger, sending: Sending, addresses: Sequence[str]) -> list[
     for address in _canonical(addresses):
         if address not in unknown:
             hint = f"mailer explain --issue {sending.issue} {address}"
-            raise InputError(f"{address} is not unknown{did_you_mean(address, unknown)}", hint=hint)
+            raise InputError(f"{address} is not unknown", hint=hint)
     return [unknown[address] for address in _canonical(addresses)]
 
 

@@ -10,10 +10,11 @@ from .config import Config
 from .contact import Contact, canonical_address, read_lists, read_suppressions
 from .edition import Edition
 from .errors import InputError, Problem
+from .forgotten import pseudonym
 from .issue import Issue
 from .message import Verdict, address
 from .report import Report
-from .signing import signing_key
+from .signing import existing_key, signing_key
 from .transports import connect, transport_module
 from .unsubscribe import keyed
 
@@ -31,7 +32,9 @@ def send_test(
     """Send to one address. Returns the exit code."""
     recipient = _canonical("--to", to)
     suppressed = read_suppressions(project / "contacts" / "suppressed.csv", "contacts/suppressed.csv")
-    if any(suppression.address == recipient for suppression in suppressed):
+    key = existing_key(project, config.secret_env, os.environ)
+    names = {recipient, pseudonym(key, recipient)} if key else {recipient}
+    if any(suppression.address in names for suppression in suppressed):
         raise InputError(f"{recipient} stands in contacts/suppressed.csv and must never be mailed")
     contact = edition.neutral_reader
     if as_:
