@@ -150,16 +150,15 @@ def read_receipt(project: Path, issue: str) -> Receipt | None:
 
 def compose(head: dict[str, Any], people: People) -> bytes:
     """A receipt's text: the head with the counts, then the people, some on each line."""
-    counts, lines, numbers = Counter[str](), [], iter(people)
+    counts, lines, numbers = Counter[str](), list[bytes](), iter(people)
     while line := list(itertools.islice(numbers, _LINE)):
         hashes = b"".join(number.to_bytes(_SIZE) for number, _ in line)
         letters = "".join(letter for _, letter in line)
         counts.update(letters.lower())
-        lines.append(f'["{base64.b64encode(hashes).decode()}", "{letters}"]')
+        lines.append(b'%s\n    ["%s", "%s"]' % (b"," if lines else b"", base64.b64encode(hashes), letters.encode()))
     states = {state: counts[letter] for letter, state in STATE_OF.items()}
     text = json.dumps({**head, "planned": counts.total(), **states}, indent=2, ensure_ascii=False)
-    body = ",\n    ".join(lines)
-    return f'{text[:-2]},\n  "people": [\n    {body}\n  ]\n}}\n'.encode()
+    return b"".join([text[:-2].encode(), b',\n  "people": [', *lines, b"\n  ]\n}\n"])
 
 
 def in_order(rows: Iterable[tuple[int, str]]) -> Iterator[tuple[int, str]]:
