@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from alliance_mailer.contact import read_contacts
 from alliance_mailer.errors import ConfigError
-from alliance_mailer.forgotten import identity, pseudonym, refuse_other_keys
+from alliance_mailer.forgotten import identities, pseudonym, refuse_other_keys
 from alliance_mailer.sheet import read_rows, with_changes
 from conftest import change
 
@@ -241,7 +241,7 @@ KEYS = st.binary(min_size=16, max_size=40)
 def test_a_pseudonym_is_known_to_its_key_alone_and_is_one_person(key, other, address):
     name = pseudonym(key, address)
     assert pseudonym(key, name) == name
-    assert identity(key, name) == identity(key, address)
+    assert identities(key)(name) == identities(key)(address)
     refuse_other_keys(key, [name])
     if other != key:
         with pytest.raises(ConfigError):

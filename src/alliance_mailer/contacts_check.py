@@ -9,7 +9,7 @@ from pathlib import Path
 from .checks import Finding
 from .contact import FORGOTTEN, Contact, list_names, read_lists, read_suppressions
 from .errors import InputError
-from .forgotten import identity
+from .forgotten import identities
 from .report import Report, people
 from .suppressed import NAME
 
@@ -42,16 +42,15 @@ def check_contacts(project: Path, report: Report, lists: Sequence[str], key: byt
     if not names:
         raise InputError("there is no list in contacts/", hint="mailer contacts import FILE --list subscribers --apply")
     suppressed = {each.address: each.reason for each in read_suppressions(project / NAME, NAME)}
-    forgotten = (
-        {identity(key, address) for address in suppressed if address.startswith(FORGOTTEN)} if key else set[bytes]()
-    )
+    identity = identities(key) if key else str.encode
+    forgotten = {identity(each) for each in suppressed if each.startswith(FORGOTTEN)}
     findings, counts = list[Finding](), Counter[str]()
     for name in names:
         first_seen = dict[str, str]()
         for contact in read_lists(folder, [name]):
             counts["people"] += 1
             found = list(_findings(contact, first_seen, suppressed))
-            if key and forgotten and identity(key, contact.address) in forgotten:
+            if forgotten and identity(contact.address) in forgotten:
                 found.append(_finding("P005", "warning", contact, "was forgotten, and stands on a list again"))
             report.findings(found, as_warnings=False, result=True, fixes=False)
             findings += found if report.as_json else []

@@ -8,7 +8,7 @@ from pathlib import Path
 from .contact import FORGOTTEN, canonical_address, read_suppressions
 from .disk import alone, write_atomically
 from .errors import UsageError
-from .forgotten import identity, refuse_other_keys
+from .forgotten import identities, refuse_other_keys
 from .report import Report, people
 from .sheet import Row, new_sheet, read_heading, read_rows, with_changes
 from .suppressed import NAME
@@ -106,7 +106,8 @@ def _incoming(project: Path, file: Path, key: bytes | None, diff: Diff) -> Mappi
     suppressed = {each.address: each for each in read_suppressions(project / NAME, NAME)}
     pseudonyms = [address for address in suppressed if address.startswith(FORGOTTEN)]
     refuse_other_keys(key, pseudonyms)
-    forgotten = {identity(key, each) for each in pseudonyms} if key else set[bytes]()
+    identity = identities(key) if key else str.encode
+    forgotten = set(map(identity, pseudonyms))
     incoming = dict[str, Row]()
     for line, row in read_rows(file, str(file), required="email"):
         written = row["email"].strip()
@@ -119,7 +120,7 @@ def _incoming(project: Path, file: Path, key: bytes | None, diff: Diff) -> Mappi
         if found := suppressed.get(address):
             since = f" since {found.since}" if found.since else ""
             diff.skipped.append((line, written, f"suppressed{since}: {found.reason or 'no reason given'}"))
-        elif key and forgotten and identity(key, address) in forgotten:
+        elif forgotten and identity(address) in forgotten:
             diff.skipped.append((line, written, "forgotten: only a new wish of the person undoes that"))
         elif address in incoming:
             diff.skipped.append((line, written, "stands in the file already; that row counts"))

@@ -6,8 +6,9 @@ that another key made keeps nobody from being mailed, so it stops us.
 
 import base64
 import hmac
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import replace
+from hashlib import blake2b
 
 from .contact import FORGOTTEN, Contact
 from .errors import ConfigError
@@ -16,19 +17,24 @@ from .unsubscribe import keyed
 _HALF = 16  # characters of base32: 80 bits
 
 
-def identity(key: bytes, address: str) -> bytes:
-    """Ten bytes of an address (canonical), the same once it has become a pseudonym. 1.5 µs."""
-    if address.startswith(FORGOTTEN):
-        half = address.removeprefix(FORGOTTEN)[:_HALF]
-        return base64.b32decode(half.upper())
-    return hmac.digest(key, f"forgotten\0{address}".encode(), "sha256")[:10]
+def identities(key: bytes) -> Callable[[str], bytes]:
+    """Makes ten bytes of an address (canonical), the same once it has become a pseudonym. 1 µs."""
+    own = hmac.digest(key, b"forgotten", "sha256")  # BLAKE2's own key: half as long as an HMAC takes, at a million
+
+    def identity(address: str) -> bytes:
+        if address.startswith(FORGOTTEN):
+            half = address.removeprefix(FORGOTTEN)[:_HALF]
+            return base64.b32decode(half.upper())
+        return blake2b(address.encode("utf-8", "surrogatepass"), key=own, digest_size=10).digest()
+
+    return identity
 
 
 def pseudonym(key: bytes, address: str) -> str:
     """What replaces an address (canonical) for good."""
     if address.startswith(FORGOTTEN):
         return address
-    half = keyed(key, "forgotten", address)[:_HALF]
+    half = base64.b32encode(identities(key)(address)).decode().lower()
     return f"{FORGOTTEN}{half}{_signature(key, half)}"
 
 
@@ -53,9 +59,10 @@ def recognised(contacts: Iterable[Contact], pseudonyms: Collection[str], key: by
         yield from contacts
         return
     assert key is not None, "see refuse_other_keys"
-    known = {identity(key, each) for each in pseudonyms}
+    identity = identities(key)
+    known = set(map(identity, pseudonyms))
     for contact in contacts:
-        if not contact.invalid and identity(key, contact.address) in known:
+        if not contact.invalid and identity(contact.address) in known:
             yield replace(contact, address=pseudonym(key, contact.address), fields={}, tags=())
         else:
             yield contact

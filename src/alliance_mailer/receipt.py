@@ -15,30 +15,29 @@ than this one was copied, and knows better. Of one that is not finished, who wai
 
 import base64
 import hmac
-import itertools
 import json
 import os
+import sys
 from array import array
 from bisect import bisect_left
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
 from .errors import Problem, SentElsewhere
-from .forgotten import identity
+from .forgotten import identities
 from .ledger import STATES, Tally
 from .unsubscribe import keyed
 
 VERSION = 1
 STATE_OF = {state[0]: state for state in STATES}
-_LETTER = {state: letter for letter, state in STATE_OF.items()} | {"sending": "u"}
+_LETTERS = "".join(STATE_OF)
+LETTER_OF = {state: letter for letter, state in STATE_OF.items()} | {"sending": "u"}
+_INDEX = {state: _LETTERS.index(letter) for state, letter in LETTER_OF.items()}
 _LINE = 64  # people; a diff shows the lines where something became of somebody
-_SIZE = 8  # bytes a person: that any two of a million have the same ones, one in 37 million
-_INTERVAL = 60.0  # seconds between two writings as the run goes on; at a million people, one takes 5
-
-People = Iterable[tuple[int, str]]  # eight bytes as a number, and the letter; in the order of the numbers
+_FREE = 7  # the bits of a number that are always 0. 61 are left: that any two of a million are one, 1 in 5 million
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,31 +56,40 @@ class Receipt:
     hashes: "array[int]"  # ascending
     letters: str  # one for each
 
+    def place(self, person: int) -> int | None:
+        """Where a person stands; None where nowhere."""
+        at = bisect_left(self.hashes, person)
+        return at if at < len(self.hashes) and self.hashes[at] == person else None
+
     def letter(self, person: int) -> str:
         """What became of a person; empty for a stranger."""
-        at = bisect_left(self.hashes, person)
-        return self.letters[at] if at < len(self.hashes) and self.hashes[at] == person else ""
+        at = self.place(person)
+        return "" if at is None else self.letters[at]
 
     @property
-    def people(self) -> People:
-        """All of them."""
+    def people(self) -> Iterator[tuple[int, str]]:
+        """All of them, by number."""
         return zip(self.hashes, self.letters, strict=True)
 
     @property
     def tally(self) -> Tally:
         """How many are in each state, as far as it knows."""
-        counts = Counter(STATE_OF[letter] for letter in self.letters.lower())
-        return Tally(**counts)
+        return count(self.letters.lower())
 
     @property
     def strangers(self) -> int:
         """How many were on no list where it was written."""
-        return sum(map(str.isupper, self.letters))
+        return sum(self.letters.count(letter.upper()) for letter in _LETTERS)
 
     @property
     def is_sent(self) -> bool:
         """Whether anybody has got it, or may have."""
         return not set(self.letters.lower()) <= set("rs" if not self.finished else "rswd")
+
+
+def count(letters: str) -> Tally:
+    """How many are in each state; strangers, in capitals, do not count."""
+    return Tally(**{state: letters.count(letter) for letter, state in STATE_OF.items()})
 
 
 def receipt_file(project: Path, issue: str) -> Path:
@@ -96,8 +104,12 @@ def receipt_numbers(project: Path) -> list[str]:
 
 def person(key: bytes, issue: str) -> Callable[[str], int]:
     """Makes an address (canonical), or the pseudonym that it has become, the number that stands in the receipt."""
-    prefix = f"receipt\0{issue}\0".encode()
-    return lambda address: int.from_bytes(hmac.digest(key, prefix + identity(key, address), "sha256")[:_SIZE])
+    identity, own = identities(key), hmac.digest(key, f"receipt\0{issue}".encode(), "sha256")
+
+    def number(address: str) -> int:
+        return int.from_bytes(blake2b(identity(address), key=own, digest_size=8).digest()) & ~_FREE
+
+    return number
 
 
 def key_mark(key: bytes) -> str:
@@ -118,9 +130,7 @@ def read_receipt(project: Path, issue: str) -> Receipt | None:
             raise ValueError(f"it is of version {found['version']}, for issue {found['issue']}")
         hashes, letters = array("Q"), []
         for line, states in found["people"]:
-            numbers = array("Q", base64.b64decode(line, validate=True))
-            numbers.byteswap()
-            hashes += numbers
+            hashes.frombytes(base64.b64decode(line, validate=True))
             letters.append(states)
         edition, transport, serial, mark, begun, written = (
             str(found[each]) for each in ("edition", "transport", "serial", "key", "begun", "written")
@@ -135,7 +145,7 @@ def read_receipt(project: Path, issue: str) -> Receipt | None:
             begun,
             written,
             found["finished"] is True,
-            hashes,
+            _big_endian(hashes),
             "".join(letters),
         )
         if len(hashes) != len(receipt.letters) or not set(receipt.letters.lower()) <= STATE_OF.keys():
@@ -148,27 +158,36 @@ def read_receipt(project: Path, issue: str) -> Receipt | None:
     return receipt
 
 
-def compose(head: dict[str, Any], people: People) -> bytes:
+def compose(head: Mapping[str, Any], hashes: "array[int]", letters: str) -> bytes:
     """A receipt's text: the head with the counts, then the people, some on each line."""
-    counts, lines, numbers = Counter[str](), list[bytes](), iter(people)
-    while line := list(itertools.islice(numbers, _LINE)):
-        hashes = b"".join(number.to_bytes(_SIZE) for number, _ in line)
-        letters = "".join(letter for _, letter in line)
-        counts.update(letters.lower())
-        lines.append(b'%s\n    ["%s", "%s"]' % (b"," if lines else b"", base64.b64encode(hashes), letters.encode()))
-    states = {state: counts[letter] for letter, state in STATE_OF.items()}
-    text = json.dumps({**head, "planned": counts.total(), **states}, indent=2, ensure_ascii=False)
+    states = {state: letters.lower().count(letter) for letter, state in STATE_OF.items()}
+    text = json.dumps({**head, "planned": len(letters), **states}, indent=2, ensure_ascii=False)
+    data, lines = memoryview(_big_endian(hashes)).cast("B"), list[bytes]()
+    for at in range(0, len(letters), _LINE):
+        line = base64.b64encode(data[at * 8 : (at + _LINE) * 8])
+        lines.append(b'%s\n    ["%s", "%s"]' % (b"," if at else b"", line, letters[at : at + _LINE].encode()))
     return b"".join([text[:-2].encode(), b',\n  "people": [', *lines, b"\n  ]\n}\n"])
 
 
+def _big_endian(numbers: "array[int]") -> "array[int]":
+    swapped = array("Q", numbers)
+    if sys.byteorder == "little":
+        swapped.byteswap()
+    return swapped
+
+
 def in_order(rows: Iterable[tuple[int, str]]) -> Iterator[tuple[int, str]]:
-    """By number. In 256 parts, each sorted by itself: 9 bytes a person, where a list of all would take 150."""
-    parts = [bytearray() for _ in range(256)]
+    """(number, state) of each person as (number, letter), by number; doubles stay.
+
+    In 256 parts, each sorted by itself, with the state in the bits that a number leaves free: 8 bytes a person, where
+    a list of them all would take 150.
+    """
+    parts = [array("Q") for _ in range(256)]
     for number, state in rows:
-        parts[number >> 56] += number.to_bytes(_SIZE) + _LETTER[state].encode()
+        parts[number >> 56].append(number | _INDEX[state])
     for part in parts:
-        for row in sorted(bytes(part[at : at + 9]) for at in range(0, len(part), 9)):
-            yield int.from_bytes(row[:_SIZE]), chr(row[_SIZE])
+        for each in sorted(part):
+            yield each & ~_FREE, _LETTERS[each & _FREE]
 
 
 def git_command(project: Path, issue: str, words: str) -> str:

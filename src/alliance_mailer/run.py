@@ -69,6 +69,8 @@ def run_sending(
         return connect(chosen.use, chosen.options, project=project, issue=sending.issue, environ=os.environ)
 
     def addressed(delivery: Delivery) -> Message:
+        if receipt:
+            receipt.touch(delivery.contact.address)
         return address(edition, delivery.contact, date=delivery.planned_at.astimezone(zone), key=key)
 
     first = connect(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from .contact import FORGOTTEN, FORMULA, Suppression, canonical_address, read_suppressions
 from .disk import alone, write_atomically
-from .forgotten import identity, pseudonym, refuse_other_keys
+from .forgotten import identities, pseudonym, refuse_other_keys
 from .ledger import Ledger, Sending
 from .sheet import Row, with_changes
 
@@ -25,9 +25,10 @@ def read_in(project: Path, ledger: Ledger, sending: Sending | None, key: bytes |
     pseudonyms = [each.address for each in ledger.suppressions() if each.address.startswith(FORGOTTEN)]
     refuse_other_keys(key, pseudonyms)
     if pseudonyms and sending is not None and key is not None:
-        known = {identity(key, each) for each in pseudonyms}
+        identity = identities(key)
+        known = set(map(identity, pseudonyms))
         rows = (row[0] for row in ledger.people(sending) if not row[0].startswith(FORGOTTEN))
-        for address in [address for address in rows if identity(key, address) in known]:
+        for address in [address for address in rows if identity(address) in known]:
             ledger.rename(address, pseudonym(key, address))
     return pseudonyms
 
