@@ -18,10 +18,17 @@ NOTE = "<!-- made by docs/generate.py; `make docs` -->\n"
 
 def commands() -> str:
     """What each command says with --help."""
-    names = [command.name or command.callback.__name__ for command in cli.app.registered_commands]
-    pages = [("mailer", _help())] + [(f"mailer {name}", _help(name)) for name in names]
-    blocks = [f"## {title}\n\n```\n{text}\n```\n" for title, text in pages]
+    pages = [("## mailer", _help())]
+    pages += [(f"## mailer {name}", _help(name)) for name in _names(cli.app)]
+    for group in cli.app.registered_groups:
+        pages.append((f"## mailer {group.name}", _help(group.name)))
+        pages += [(f"### mailer {group.name} {name}", _help(group.name, name)) for name in _names(group.typer_instance)]
+    blocks = [f"{title}\n\n```\n{text}\n```\n" for title, text in pages]
     return f"# Commands\n\n{NOTE}\n" + "\n".join(blocks)
+
+
+def _names(app) -> list[str]:
+    return [command.name or command.callback.__name__ for command in app.registered_commands]
 
 
 def _help(*command: str) -> str:
@@ -73,6 +80,7 @@ def exit_codes() -> str:
     meanings = {kind.code: kind.__doc__.split("\n", 1)[0] for kind in kinds if kind is not errors.MailerError}
     meanings[0] = "Done; also when there was nothing to do."
     meanings[1] = "Done or not sent, but a person should look: mistakes in the issue, deliveries refused or unknown."
+    meanings[77] = "The issue is not what people have already got, or was sent from elsewhere and the key is missing."
     meanings[75] += " Also: people are left for later."
     meanings[70] = "A mistake of the program itself: please report it, with what `-v` prints."
     meanings[130] = "Interrupted; safe to run again."
