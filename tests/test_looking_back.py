@@ -206,7 +206,9 @@ def lines(result):
 def test_a_publication_that_could_send_is_told_so(project, mailer, live):
     result = mailer("doctor")
     assert result.code == 0
-    assert f"transport live smtp 127.0.0.1:{live.port} (LIVE): connected, without TLS; nothing was sent" in result.out
+    assert (
+        f"transport live     smtp 127.0.0.1:{live.port} (LIVE): connected, without TLS; nothing was sent" in result.out
+    )
     assert "a relay on this machine" in result.out
     assert live.accepted == []
     assert not (project / ".mailer").exists()

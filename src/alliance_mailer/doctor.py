@@ -51,9 +51,9 @@ def doctor(project: Path, report: Report, environ: Mapping[str, str]) -> int:
 
     def seen(line: Line) -> None:
         lines.append(line)
-        report.say(f"{report.level(line.level)}  {line.name:14} {line.message}")
+        report.say(f"{report.level(line.level)}  {line.name:18} {line.message}")
         if line.hint and line.level != "ok":
-            report.say(f"      {'':14} try: {line.hint}")
+            report.say(f"      {'':18} try: {line.hint}")
 
     try:
         config = load_config(project)

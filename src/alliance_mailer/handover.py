@@ -132,9 +132,9 @@ class Writer:
     """Writes the receipt of a sending that this process holds, once it is planned."""
 
     def __init__(self, project: Path, ledger: Ledger, sending: Sending, key: bytes) -> None:
-        """`ledger` is the one that the run writes to. Raises SentElsewhere for a receipt that cannot be understood."""
+        """`ledger` is the one that the run writes to. Raises SentElsewhere as `find_receipt` does."""
         self._path, self._ledger, self._sending, self._key = receipt_file(project, sending.issue), ledger, sending, key
-        self._planned, known = ledger.planned(sending), read_receipt(project, sending.issue)
+        self._planned, known = ledger.planned(sending), find_receipt(project, ledger, sending.issue, key)
         edition = self._planned.edition if self._planned else ""
         # With another key its strangers mean nothing; of another edition, which nobody has got, they are none.
         is_kept = known and known.key == key_mark(key) and (known.is_sent or known.edition == edition)

@@ -157,9 +157,7 @@ class _Run:
             hint = f"add people to {self._lists.split(', ')[0]}, or name another list: audience: […]"
             raise InputError(f"the audience is empty: {who} {self._lists}{why}", hint=hint)
 
-    def _stage(
-        self, folder: Path, contacts: Iterator[Contact], planned: Planned | None, *, plans: bool
-    ) -> Audience:
+    def _stage(self, folder: Path, contacts: Iterator[Contact], planned: Planned | None, *, plans: bool) -> Audience:
         """Read the lists. A plan that is only to be finished does not need them: then they tell who joined."""
         try:
             digest = lists_sha256(folder, self.issue.audience)
