@@ -386,3 +386,30 @@ def test_as_the_run_goes_on_the_receipt_is_written_anew(send, live, project, mon
     ledger = open_ledger(project / ".mailer/ledger.db")
     written = ledger._db.execute("select count(*) from receipt").fetchone()[0]
     assert written > 2  # before the first message, at the end, and in between
+
+
+def test_a_person_who_cannot_be_addressed_in_the_clone_is_told_before_anything_is_sent(send, live, project, tmp_path):
+    change(project / "issues/2.6.md", "Thank you for reading", "Thank you for reading, {{ contact.city }},")
+    (project / LIST).write_text("email,city\n" + "".join(f"{address},Kyōto\n" for address in PEOPLE))
+    assert send("--limit", "2").code == 75
+    with at(clone(project, tmp_path / "clone", key=True)) as there:
+        change(there / LIST, f"{PEOPLE[0]},Kyōto", f"{PEOPLE[0]},")  # has it already
+        change(there / LIST, f"{PEOPLE[5]},Kyōto", f"{PEOPLE[5]},")
+        result = send()
+        assert result.code == 65
+        assert f"contacts/subscribers.csv:7: {PEOPLE[5]} has no city" in result.err
+        assert PEOPLE[0] not in result.err
+        assert len(live.accepted) == 2
+        change(there / LIST, f"{PEOPLE[5]},\n", f"{PEOPLE[5]},Nara\n")
+        assert send().code == 0
+    assert sorted(recipients(live)) == PEOPLE
+
+
+def test_a_few_more_people_mend_the_receipt_person_by_person(send, mailer, live, project):
+    live.rcpt_replies[PEOPLE[3]] = "550 5.2.1 disabled"
+    send("--limit", "2")
+    before = [hashes for hashes, _ in receipt(project)["people"]]
+    send("--limit", "2")
+    assert sorted(letters(project)) == sorted("aaarww")
+    assert [hashes for hashes, _ in receipt(project)["people"]] == before  # a diff shows what became of whom
+    assert "and sends/2.6.json says the same" in mailer("audit", "--issue", "2.6").out
