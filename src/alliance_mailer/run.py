@@ -61,6 +61,7 @@ def run_sending(
     """Send to whom `plan` planned and who is left of earlier plans: about so many `people`. `tally`: before `plan`.
 
     Raises ConfigError, TransportRefused or TryLater where there is no way out at all; nothing is planned then.
+    And SentElsewhere or TryLater where there can be no receipt; people are planned then, and nothing is sent.
     """
     key = signing_key(project, config.secret_env, os.environ)
     zone, name = config.publication.timezone, banner(chosen, sending.issue)
