@@ -43,7 +43,7 @@ Welcome, {{ contact.first_name | default("reader") }}.
 
 ## Headlines
 - First [story](https://example.org/0)
-- Second story
+- Second [one](https://example.org/2nd)
 
 ## Details
 - One [two](https://example.org/1).
@@ -75,7 +75,7 @@ HEADLINES
 {"=" * 72}
 
  1. First story [1]
- 2. Second story
+ 2. Second one [2]
 
 
 DETAILS
@@ -83,34 +83,36 @@ DETAILS
 
 1. First story [1]
 
-One two [2].
+One two [3].
 
-And three [3].
+And three [4].
 
 [1] https://example.org/0
-[2] https://example.org/1
-[3] https://example.org/2
+[3] https://example.org/1
+[4] https://example.org/2
 
 
-2. Second story
+2. Second one [2]
 
 Four.
+
+[2] https://example.org/2nd
 
 
 ALSO SEEN
 {"=" * 72}
 
-- A thing [4]
+- A thing [5]
 - Another
 
-[4] https://example.org/3
+[5] https://example.org/3
 
 
 {RULE}
 
-The end, by us [5].
+The end, by us [6].
 
-[5] https://example.org/4
+[6] https://example.org/4
 
 {RULE}
 

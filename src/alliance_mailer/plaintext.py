@@ -40,7 +40,7 @@ def plain_text(issue: Issue, publication: Publication, markers: Markers) -> str:
     if issue.lead:
         parts.append(_with_references(issue.lead, references))
     headlines = next((s.entries for s in issue.sections if s.kind == "headlines"), ())
-    titles = [_inline(entry.blocks[1], references) for entry in headlines]
+    titles = [(_inline(entry.blocks[1], references), references.take()) for entry in headlines]
     for section in issue.sections:
         body = _section(section, titles, references)
         parts.append(f"{_capitals(section.title, markers)}\n{'=' * COLUMNS}\n\n{body}")
@@ -62,14 +62,16 @@ def _capitals(title: str, markers: Markers) -> str:
     return _wrap("".join(f"{text.upper()}{mark}" for text, mark in zip(segments.literals, marks, strict=True)))
 
 
-def _section(section: Section, titles: Sequence[str], references: "_References") -> str:
+def _section(section: Section, titles: Sequence[tuple[str, str]], references: "_References") -> str:
+    """`titles`: the headlines, each with its references, which are listed below its story."""
     if section.kind == "headlines":
-        return "\n".join(_hang(title, f"{n:2}. ") for n, title in enumerate(titles, 1))
+        return "\n".join(_hang(title, f"{n:2}. ") for n, (title, _) in enumerate(titles, 1))
     if section.kind == "details":
         stories = []
-        for n, entry in enumerate(section.entries, 1):
-            title = [_hang(titles[n - 1], f"{n}. ")] if n <= len(titles) else []
-            stories.append("\n\n".join([*title, _with_references(entry.blocks, references)]))
+        for n, ((title, owed), entry) in enumerate(zip(titles, section.entries, strict=True), 1):
+            text = _blocks(entry.blocks, references, COLUMNS)
+            listed = "\n".join(filter(None, [owed, references.take()]))
+            stories.append("\n\n".join(filter(None, [_hang(title, f"{n}. "), text, listed])))
         return "\n\n\n".join(stories)
     if section.kind == "list":
         items = _items((("- ", entry.blocks) for entry in section.entries), references, COLUMNS)
