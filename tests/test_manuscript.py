@@ -131,7 +131,7 @@ def test_a_date_with_two_readings_is_kept_and_both_are_named() -> None:
 NUMBERS = {
     "2.6": ["Vol: 2.6", "Vol. 2.6", "Volume 2.6", "vol 2.6.", "Vol 2, No. 6", "Volume 2, Issue 6", "**Vol:** 2.6", "Vol.\u00a02.6", "Vol: 2.\u200b6"],
     "2.10": ["Vol: 2.10"],
-    "14": ["Issue No. 14", "No. 14", "Issue 14", "Issue #14", "№ 14", "Issue: 14", "Nr. 14", "Issue number 14", "## Issue 14"],
+    "14": ["Issue No. 14", "No. 14", "Issue 14", "Issue #14", "№ 14", "Issue: 14", "Nr. 14", "Issue number 14", "Number 14", "## Issue 14"],
 }  # fmt: skip
 
 

@@ -15,7 +15,7 @@ _MARKDOWN = MarkdownIt("commonmark", {"html": False})
 
 _CREDIT = re.compile(r"(?i)(?:image|picture|photo(?:graph)?)(?:\s+(?:source|credits?|by))?\s*[:：]\s*(.+)")
 _VOLUME = re.compile(r"(?i)\bvol(?:ume)?\b[\s.:#]*(\d+(?:[.-]\d+)*)\b")
-_NUMBER = re.compile(r"(?i)(?:\b(?:issue|no|nr)\b|№)(?:\s*\b(?:no|number)\b)?[\s.:#]*(\d+(?:[.-]\d+)*)\b")
+_NUMBER = re.compile(r"(?i)(?:\b(?:issue|number|no|nr)\b|№)(?:\s*\b(?:no|number)\b)?[\s.:#]*(\d+(?:[.-]\d+)*)\b")
 # What may stand about a number and a date and says nothing more.
 _ASIDE = re.compile(
     r"(?i)\b(?:date|published|on|of|(?:mon|tue|wed|thu|fri|sat|sun)(?:[a-z]*day|rs|s)?)\b"
