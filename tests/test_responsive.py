@@ -282,7 +282,7 @@ def test_a_rule_that_the_inliner_does_not_know_is_written_without_a_word(caplog:
 def test_widths_and_heights_in_attributes_win_over_rules() -> None:
     source = with_text('<table width="100%"><tr><td width="32" height="20" align="left" valign="top" bgcolor="#ffffff">'
                        '<img src="a.png" alt="" width="640" height="320" /></td></tr></table>')  # fmt: skip
-    rules = "img { width: 100%; height: auto } td { width: 50%; height: 1px; text-align: center; vertical-align: bottom; background-color: #000000 }"
+    rules = "img { width: 100%; height: auto; float: left } td { width: 50%; height: 1px; text-align: center; vertical-align: bottom; background-color: #000000 }"
     page = page_of(source, inline=rules)
     picture, cell = the("img", page), html.document_fromstring(page).xpath("//td[@bgcolor]")[0]
     assert dict(picture.items()) == {
@@ -290,7 +290,7 @@ def test_widths_and_heights_in_attributes_win_over_rules() -> None:
         "alt": "",
         "width": "640",
         "height": "320",
-        "style": "width:100%; height:auto",
+        "style": "width:100%; height:auto; float:left",
     }
     assert [cell.get(name) for name in ("width", "height", "align", "valign", "bgcolor")] == [
         "32",
