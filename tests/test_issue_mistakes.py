@@ -208,6 +208,17 @@ def test_an_empty_file_is_told_how_to_begin() -> None:
         ),
         (f"{HEADLINES}-\n\n{DETAILS}- Third\n", 10, "an empty item"),
         (f"{HEADLINES}- Three\n\n{DETAILS}-\n", 16, "an empty item"),
+        (
+            "Text\n[a]({{ contact.a }}/b)\n",
+            7,
+            "the link “a”: {{ contact.a }} must be the whole link, or follow",
+        ),
+        (
+            "[a](relative/{{ contact.a }})\n",
+            6,
+            "the link “a”: {{ contact.a }} must be the whole link, or follow",
+        ),
+        ('[a]({{ contact.a | default("b") }})\n', 6, "the link “a”: 'b' is no http(s) or mailto link"),
         ("# Title\n\nText\n", 6, "a heading of the first level; the title stands in the front matter"),
         ("Text\n\n---\n\n## Section\n\nText\n", 10, "a section below the last rule, where the colophon stands"),
         ("", 6, "no text; expected “## Headlines” and “## Details”, or sections of your own"),

@@ -158,13 +158,44 @@ def test_defined_still_serves_everything_else(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("changed", ["upper", "title", "reverse", "wordwrap(5)"])
 def test_a_filter_that_changes_a_field_is_found(changed: str, project: Path, publication: Publication) -> None:
-    from alliance_mailer.edition import compile_edition
-
     template = project / "templates" / "digest" / "message.mjml.j2"
     template.write_text(template.read_text().replace("{{ contact.email }}", f"{{{{ contact.email | {changed} }}}}"))
-    issue = load_issue(project, "2.6")
-    with pytest.raises(InputError):
-        compile_edition(render(issue, publication, project / "templates"), publication, "2.6", issue.file)
+    with pytest.raises(InputError) as error:
+        render(load_issue(project, "2.6"), publication, project / "templates")
+    assert error.value.problems[0].file == "templates/digest/message.mjml.j2"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ('<p style="color: {{ contact.color }}">x</p>', "{{ contact.color }} stands in the attribute style"),
+        ('<p title="{{ contact.email }}" onclick="{{ contact.email }}">x</p>', "in the attribute onclick"),
+        ('<a href="{{ contact.site }}/x">x</a>', "{{ contact.site }} must be the whole link"),
+        ('<!--[if mso]><p style="{{ contact.email }}"></p><![endif]-->', "{{ contact.email }} stands in the attribute"),
+        ("{{ contact.name | upper }}", "was changed on its way"),
+    ],
+)
+def test_a_field_where_no_value_can_be_written_is_named_with_the_templates_line(
+    wrong: str, words: str, project: Path, publication: Publication
+) -> None:
+    template = project / "templates" / "digest" / "message.mjml.j2"
+    lines = template.read_text().split("\n")
+    at = next(n for n, line in enumerate(lines) if "You are receiving this" in line)
+    lines[at] += wrong
+    template.write_text("\n".join(lines))
+    with pytest.raises(InputError) as error:
+        render(load_issue(project, "2.6"), publication, project / "templates")
+    (problem,) = error.value.problems
+    assert (problem.file, problem.line) == ("templates/digest/message.mjml.j2", at + 1)
+    assert words in problem.message
+
+
+def test_a_field_changed_in_the_text_part_is_named_with_its_line(project: Path, publication: Publication) -> None:
+    (project / "templates" / "digest" / "message.txt.j2").write_text("{{ text }}\n\nBye, {{ contact.name | upper }}\n")
+    with pytest.raises(InputError, match="was changed on its way") as error:
+        render(load_issue(project, "2.6"), publication, project / "templates")
+    (problem,) = error.value.problems
+    assert (problem.file, problem.line) == ("templates/digest/message.txt.j2", 3)
 
 
 def test_a_field_prints_the_same_marker_every_time() -> None:

@@ -116,7 +116,7 @@ def compile_edition(rendered: Rendered, publication: Publication, issue: str, fi
         html = rendered.markers.split_html(rendered.html)
         text = rendered.markers.split(rendered.text)
     except MarkerError as error:
-        raise InputError(Problem(file, None, str(error))) from None
+        raise InputError(Problem(file, None, rendered.markers.shown(str(error)))) from None
     head = _head(publication, issue, subject)
     body, gaps = _body(text, html, rendered, publication)
     personal = header_fields(publication, token="")

@@ -117,12 +117,13 @@ def parse_issue(text: str, *, file: str, number: str, folder: Path, project: Pat
     content = Body(body, first_line, file, problems)
     images = ((meta.image,) if meta.image else ()) + tuple(content.images)
     pictures = dict(_load_pictures(images, file, folder, project, problems))
-    if problems:
-        found = dict.fromkeys(replace(problem, message=markers.shown(problem.message)) for problem in problems)
-        raise InputError(sorted(found, key=lambda problem: problem.line or 0))
     links = tuple(content.links)
     if meta.image and meta.image.href is not None:
         links = (Link(meta.image.href, meta.image.credit or meta.image.alt, meta.image.line), *links)
+    _check_links(links, markers, file, problems)
+    if problems:
+        found = dict.fromkeys(replace(problem, message=markers.shown(problem.message)) for problem in problems)
+        raise InputError(sorted(found, key=lambda problem: problem.line or 0))
     return Issue(
         file=file,
         number=meta.number,
@@ -175,6 +176,17 @@ def _blank_comments(text: str, file: str, problems: list[Problem]) -> str:
         return "\n" * comment[0].count("\n")
 
     return re.sub(r"(?<!\\)<!--.*?(-->|\Z)", blank, text, flags=re.DOTALL)
+
+
+def _check_links(links: Sequence[Link], markers: Markers, file: str, problems: list[Problem]) -> None:
+    """A field must not choose a link's scheme, and a fallback that is a whole link must be one."""
+    for link in links:
+        try:
+            for gap in markers.split_url(link.href).gaps:
+                if gap.field.fallback is not None:
+                    gap.write({})
+        except ValueError as error:
+            problems.append(Problem(file, link.line, f"the link “{link.text}”: {error}"))
 
 
 def _default_subject(title: str, number: str, sections: Sequence[Section]) -> str:

@@ -1,7 +1,8 @@
 """An issue rendered: Markdown → Jinja2 → MJML → inlined CSS, once for everybody, with markers where fields are."""
 
 import html
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -18,7 +19,7 @@ from .picture import Picture
 from .plaintext import plain_text
 from .publication import Publication
 from .responsive import compile_mjml, inline_css
-from .slots import Field, Markers
+from .slots import Field, MarkerError, Markers
 from .theme import ContactFields, MergeField, Theme
 
 WIDTH = 640  # px, of the message
@@ -52,12 +53,27 @@ def render(issue: Issue, publication: Publication, templates: Path) -> Rendered:
     mjml = theme.render("message.mjml.j2", context)
     compiled = compile_mjml(mjml, lambda line: theme.origin("message.mjml.j2", context, line))
     page = inline_css(compiled, theme.css("inline.css"), theme.css("client.css"))
+    _check_fields(markers, page, mjml, lambda line: theme.origin("message.mjml.j2", context, line))
     text = plain_text(issue, publication, markers)
     if (folder / "message.txt.j2").is_file():
-        text = theme.render("message.txt.j2", context | {"text": text}).strip("\n") + "\n"
+        context["text"] = text
+        text = theme.render("message.txt.j2", context)
+        _check_fields(markers, text, text, lambda line: theme.origin("message.txt.j2", context, line))
+        text = text.strip("\n") + "\n"
     used = {picture.name: picture for picture in issue.pictures.values()}
     travelling = () if publication.assets_url else tuple(used.values())
     return Rendered(issue.subject, page, text, markers, travelling)
+
+
+def _check_fields(markers: Markers, text: str, source: str, origin: Callable[[int], tuple[str, int]]) -> None:
+    """Raise InputError, with the template's line, for a field where no value can be written. `source` became `text`."""
+    try:
+        markers.split(text) if text is source else markers.split_html(text)
+    except MarkerError as error:
+        # The same field may stand well elsewhere; what is wrong with it is mostly that it stands in a tag.
+        found = re.search(f"<[^<>]*{error.mark}", source) or re.search(error.mark, source)
+        line = source.count("\n", 0, found.end()) + 1 if found else 1
+        raise InputError(Problem(*origin(line), markers.shown(str(error)))) from None
 
 
 # What a template sees ----------------------------------------------------------------------------------------------

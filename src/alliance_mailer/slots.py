@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from html.parser import HTMLParser
+from itertools import zip_longest
 from urllib.parse import quote
 
 MARKER = re.compile("MF[0-9a-f]{8}x[0-9]+x")  # any issue's; for who must only know that there is one
@@ -80,7 +81,14 @@ class Segments:
 
 
 class MarkerError(ValueError):
-    """A merge field stands where no value can be written safely, or a stage has damaged its marker."""
+    """A merge field stands where no value can be written safely, or a stage has damaged its marker.
+
+    The message names the marker as it was found; `Markers.shown` makes the author's field of it.
+    """
+
+    def __init__(self, mark: str, words: str) -> None:
+        super().__init__(f"{mark} {words}")
+        self.mark = mark
 
 
 _IN_URL = re.compile(r"(?:https?://|mailto:)\S*$")  # in plain text, what a gap within a URL follows
@@ -124,15 +132,27 @@ class Markers:
         places.feed(text)
         places.close()
         pieces = self._pattern.split(text)
-        if pieces[1::2] != [index for index, _ in places.found]:
-            raise MarkerError("a merge field stands inside a tag or a comment, where no value can be written")
+        found = [index for index, _ in places.found]
+        if pieces[1::2] != found:
+            lost = next(here for here, there in zip_longest(pieces[1::2], found) if here != there)
+            raise MarkerError(
+                f"MF{self._nonce}x{lost}x", "stands inside a tag or a comment, where no value can be written"
+            )
         gaps = tuple(Gap(self._fields[int(index)], place) for index, place in places.found)
         return self._whole(Segments(tuple(pieces[::2]), gaps))
 
+    def split_url(self, url: str) -> Segments:
+        """Cut a link. Raises MarkerError where a value could choose the scheme."""
+        marks = self._pattern.finditer(url)
+        gaps = tuple(Gap(self._fields[int(mark[1])], _place_in_url(url, mark)) for mark in marks)
+        return Segments(tuple(self._pattern.split(url)[::2]), gaps)
+
     def _whole(self, segments: Segments) -> Segments:
         # A filter such as `upper` in a template changes the marker; better an error than a wrong mail.
-        if any(f"mf{self._nonce}" in literal.lower() for literal in segments.literals):
-            raise MarkerError('a merge field was changed on its way; only `| default("…")` may follow a field')
+        for literal in segments.literals:
+            if changed := re.search(rf"mf{self._nonce}\w*", literal, re.IGNORECASE):
+                words = 'is a merge field that was changed on its way; only `| default("…")` may follow a field'
+                raise MarkerError(changed[0], words)
         return segments
 
     def shown(self, text: str) -> str:
@@ -145,6 +165,15 @@ def safe_url(value: str) -> str:
     if not re.match(r"(?i)https?://[^/]|mailto:[^/]", value):
         raise ValueError(f"{value!r} is no http(s) or mailto link")
     return quote(value, safe=":/?#[]@!$&'()*+,;=%-._~")
+
+
+def _place_in_url(url: str, mark: re.Match[str]) -> Place:
+    if mark[0] == url.strip():
+        return Place.URL
+    # The value must not choose the scheme; percent-encoded, it cannot leave the part where it stands.
+    if re.match(r"(?i)\s*(https?://|mailto:)", url):
+        return Place.URL_PART
+    raise MarkerError(mark[0], "must be the whole link, or follow https:// or mailto: in it")
 
 
 _URL_ATTRIBUTES = {
@@ -173,8 +202,8 @@ class _Places(HTMLParser):
         self.found: list[tuple[str, Place]] = []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if self._pattern.search(_QUOTED.sub("", self.get_starttag_text() or "")):
-            raise MarkerError("a merge field in a tag stands outside of quotes, where no value can be written safely")
+        if mark := self._pattern.search(_QUOTED.sub("", self.get_starttag_text() or "")):
+            raise MarkerError(mark[0], "stands in a tag outside of quotes, where no value can be written safely")
         for name, value in attrs:
             for mark in self._pattern.finditer(value or ""):
                 self.found.append((mark[1], self._attribute(name, value or "", mark)))
@@ -187,20 +216,13 @@ class _Places(HTMLParser):
 
     def _attribute(self, name: str, value: str, mark: re.Match[str]) -> Place:
         if name in _UNSAFE_ATTRIBUTES or name.startswith("on"):
-            raise MarkerError(f"a merge field stands in a {name} attribute, where no value can be written safely")
-        if name not in _URL_ATTRIBUTES:
-            return Place.ATTRIBUTE
-        if mark[0] == value.strip():
-            return Place.URL
-        # The value must not choose the scheme; percent-encoded, it cannot leave the part where it stands.
-        if re.match(r"(?i)\s*(https?://|mailto:)", value):
-            return Place.URL_PART
-        raise MarkerError("a merge field in a link must be the whole link, or follow https:// or mailto:")
+            raise MarkerError(mark[0], f"stands in the attribute {name}, where no value can be written safely")
+        return _place_in_url(value, mark) if name in _URL_ATTRIBUTES else Place.ATTRIBUTE
 
     def handle_data(self, data: str) -> None:
         for mark in self._pattern.finditer(data):
             if self._raw:
-                raise MarkerError(f"a merge field stands in a <{self._raw}>, where no value can be written")
+                raise MarkerError(mark[0], f"stands in a <{self._raw}>, where no value can be written")
             self.found.append((mark[1], Place.TEXT))
 
     def handle_comment(self, data: str) -> None:
