@@ -262,6 +262,7 @@ def test_the_marker_stays_on_the_line_of_its_word(before: int, text: Callable[[s
         ("[write](mailto:j%C3%BCrgen@example.org)", "write (jürgen@example.org)"),
         ("<https://example.org/a>", "https://example.org/a"),
         ("[https://example.org/](https://example.org)", "https://example.org/"),
+        ("[https://example.org](https://example.org/)", "https://example.org"),
         ("[example.org](https://www.example.org/)", "example.org"),
         ("[empty](#) link", "empty link"),
         ("[empty]() link", "empty link"),

@@ -187,8 +187,10 @@ def test_a_gap_knows_the_place_where_it_stands(page: str, places: list[Place]) -
     ],
 )
 def test_a_field_where_no_value_can_be_written_safely_is_an_error(page: str) -> None:
-    with pytest.raises(MarkerError):
+    with pytest.raises(MarkerError) as error:
         MARKERS.split_html(page)
+    assert error.value.mark in page
+    assert str(error.value).startswith(f"{error.value.mark} ")
 
 
 @pytest.mark.parametrize("damage", [str.upper, str.lower, str.title, lambda m: m[:-1], lambda m: m.replace("x", "-")])

@@ -182,7 +182,7 @@ def _check_links(links: Sequence[Link], markers: Markers, file: str, problems: l
     """A field must not choose a link's scheme, and a fallback that is a whole link must be one."""
     for link in links:
         try:
-            for gap in markers.split_url(link.href).gaps:
+            for gap in markers.gaps_in_url(link.href):
                 if gap.field.fallback is not None:
                     gap.write({})
         except ValueError as error:

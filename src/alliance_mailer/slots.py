@@ -141,11 +141,9 @@ class Markers:
         gaps = tuple(Gap(self._fields[int(index)], place) for index, place in places.found)
         return self._whole(Segments(tuple(pieces[::2]), gaps))
 
-    def split_url(self, url: str) -> Segments:
-        """Cut a link. Raises MarkerError where a value could choose the scheme."""
-        marks = self._pattern.finditer(url)
-        gaps = tuple(Gap(self._fields[int(mark[1])], _place_in_url(url, mark)) for mark in marks)
-        return Segments(tuple(self._pattern.split(url)[::2]), gaps)
+    def gaps_in_url(self, url: str) -> list[Gap]:
+        """The gaps of a link. Raises MarkerError where a value could choose the scheme."""
+        return [Gap(self._fields[int(mark[1])], _place_in_url(url, mark)) for mark in self._pattern.finditer(url)]
 
     def _whole(self, segments: Segments) -> Segments:
         # A filter such as `upper` in a template changes the marker; better an error than a wrong mail.
