@@ -3,7 +3,7 @@
 import contextlib
 import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from hashlib import sha256
 from pathlib import Path
 
@@ -26,12 +26,18 @@ def read_text(path: Path, name: str) -> str:
 
 def write_atomically(path: Path, data: bytes) -> None:
     """Write a file, and the folders that it needs. Raises TryLater; what was there before is there still, then."""
+    write_pieces_atomically(path, [data])
+
+
+def write_pieces_atomically(path: Path, pieces: Iterable[bytes]) -> None:
+    """The same, piece by piece."""
     # Its own name, as long as one may be, would leave no room for more.
     draft = path.with_name(f".{sha256(os.fsencode(path.name)).hexdigest()[:16]}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            draft.write_bytes(data)
+            with draft.open("wb") as file:
+                file.writelines(pieces)
             draft.replace(path)
         except OSError:
             draft.unlink(missing_ok=True)

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from .contact import Contact
-from .disk import write_atomically
+from .disk import write_pieces_atomically
 from .errors import SentElsewhere, TryLater
 from .ledger import Audience, Ledger, Mistakes, Planned, Sending, Tally
 from .receipt import (
@@ -213,10 +213,9 @@ class Writer:
             "serial": serial,
             "key": key_mark(self._key),
         }
-        data = compose(head, hashes, letters)
         # The other way round a run that dies in between would find a receipt that it does not know for its own.
         self._ledger.add_serial(self._sending.issue, serial)
-        write_atomically(self._path, data)
+        write_pieces_atomically(self._path, compose(head, hashes, letters))
         self._written = time.monotonic()
 
 

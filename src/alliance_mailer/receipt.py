@@ -22,6 +22,7 @@ from array import array
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
@@ -122,6 +123,15 @@ def read_receipt(project: Path, issue: str) -> Receipt | None:
     path, name = receipt_file(project, issue), f"sends/{issue}.json"
     if not os.path.lexists(path):
         return None
+    try:
+        about = path.stat()
+    except OSError as error:
+        raise SentElsewhere(Problem(name, None, f"cannot be read: {error.strerror}")) from None
+    return _read(path, name, issue, (about.st_mtime_ns, about.st_size, about.st_ino))
+
+
+@lru_cache(maxsize=1)  # a run asks twice, before and after a person has said yes; a million people take 0.3 s
+def _read(path: Path, name: str, issue: str, _unchanged: tuple[int, ...]) -> Receipt:
     hint = f"git log {name}, and git checkout the last one that was whole"
     try:
         found = json.loads(path.read_bytes())
@@ -158,15 +168,15 @@ def read_receipt(project: Path, issue: str) -> Receipt | None:
     return receipt
 
 
-def compose(head: Mapping[str, Any], hashes: "array[int]", letters: str) -> bytes:
-    """A receipt's text: the head with the counts, then the people, some on each line."""
+def compose(head: Mapping[str, Any], hashes: "array[int]", letters: str) -> Iterator[bytes]:
+    """A receipt's text, piece by piece: the head with the counts, then the people, some on each line."""
     states = {state: letters.lower().count(letter) for letter, state in STATE_OF.items()}
     text = json.dumps({**head, "planned": len(letters), **states}, indent=2, ensure_ascii=False)
-    data, lines = memoryview(_big_endian(hashes)).cast("B"), list[bytes]()
+    yield text[:-2].encode() + b',\n  "people": ['
     for at in range(0, len(letters), _LINE):
-        line = base64.b64encode(data[at * 8 : (at + _LINE) * 8])
-        lines.append(b'%s\n    ["%s", "%s"]' % (b"," if at else b"", line, letters[at : at + _LINE].encode()))
-    return b"".join([text[:-2].encode(), b',\n  "people": [', *lines, b"\n  ]\n}\n"])
+        line = base64.b64encode(_big_endian(hashes[at : at + _LINE]))
+        yield b'%s\n    ["%s", "%s"]' % (b"," if at else b"", line, letters[at : at + _LINE].encode())
+    yield b"\n  ]\n}\n"
 
 
 def _big_endian(numbers: "array[int]") -> "array[int]":
