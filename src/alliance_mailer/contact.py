@@ -63,11 +63,10 @@ def read_contacts(path: Path, name: str) -> Iterator[Contact]:
     encoding, heading, quoting, control characters.
     """
     for line, row in read_rows(path, name, required="email"):
-        fields = {column: _FOLD.sub(" ", value).strip() for column, value in row.items() if column != "email"}
-        for column, value in fields.items():
-            if _FORBIDDEN.search(value):
-                raise InputError(Problem(name, line, f"a control character in {column}: {value!r}"))
         source, written = f"{name}:{line}", row["email"].strip()
+        fields = {column: value.strip() for column, value in row.items()}
+        if not "".join(row.values()).isprintable():  # rare, and a million rows need not be searched cell by cell
+            fields = _folded(row, name, line)
         fields["email"] = written
         tags = tuple(filter(None, (tag.strip() for tag in fields.pop("tags", "").split(";"))))
         if not written:
@@ -82,6 +81,14 @@ def read_contacts(path: Path, name: str) -> Iterator[Contact]:
 
 
 _FOLD = re.compile(r"[\t\r\n]+ *")
+
+
+def _folded(row: Mapping[str, str], name: str, line: int) -> dict[str, str]:
+    fields = {column: _FOLD.sub(" ", value).strip() for column, value in row.items()}
+    for column, value in fields.items():
+        if column != "email" and _FORBIDDEN.search(value):
+            raise InputError(Problem(name, line, f"a control character in {column}: {value!r}"))
+    return fields
 
 
 # Suppressions ------------------------------------------------------------------------------------------------------

@@ -47,14 +47,15 @@ def _read(path: Path, name: str, required: str) -> Iterator[tuple[int, dict[str,
             yield 1, {}, _taken(text)
             for row in reader:
                 start, line = line + 1, reader.line_num
-                if not any(cell.strip() for cell in row):
+                if not "".join(row).strip():
                     yield start, {}, _taken(text)
                     continue
                 if len(row) > len(heading) and any(cell.strip() for cell in row[len(heading) :]):
                     message = f"{len(row)} cells, but the heading names {len(heading)} columns"
                     raise InputError(Problem(name, start, message, "put the cell with the separator in quotes"))
-                cells = row + [""] * (len(heading) - len(row))
-                named = {column: cell for column, cell in zip(heading, cells, strict=False) if column}
+                row.extend([""] * (len(heading) - len(row)))
+                named = dict(zip(heading, row, strict=False))
+                named.pop("", None)  # columns without a heading
                 yield start, named, _taken(text)
         except csv.Error as error:
             raise InputError(Problem(name, line + 1, f"this is no CSV row: {error}")) from None

@@ -417,10 +417,10 @@ _to_json = json.JSONEncoder(ensure_ascii=False, sort_keys=True).encode  # made o
 
 
 def _written(contact: Contact, kept: set[str]) -> str:
-    fields = {**contact.fields, "name": contact.name}
-    if fields.get("email") == contact.address:
-        del fields["email"]
-    return _to_json({name: fields[name] for name in kept if fields.get(name)})
+    found = {name: value for name in kept if (value := contact.name if name == "name" else contact.fields.get(name))}
+    if found.get("email") == contact.address:
+        del found["email"]
+    return _to_json(found)
 
 
 def _claimed(row: Sequence[Any]) -> Delivery:
