@@ -329,6 +329,7 @@ def test_the_files_transport_is_rehearsed_once(desk, live):
     desk.approve("2.6", BEFORE, transport=None)
     result = desk.tick(DUE)
     assert result.code == 0
+    assert result.out.startswith("Issue 2.6 is rehearsed: 6 accepted\n")
     assert "files → outbox/2.6 (nothing leaves this machine)" in result.out
     assert len([*(desk.project / "outbox" / "2.6").glob("*.eml")]) == 6
     assert said(desk.tick(DUE + MINUTE)) == SILENT

@@ -101,6 +101,12 @@ def test_nothing_is_planned(project, mailer):
     assert result.out.startswith("Nothing is planned. Write send_at: 2023-04-03 09:00 into an issue")
 
 
+def test_what_is_past_is_told_as_past(desk, capsys):
+    desk.write("2.6", "2026-03-30 09:00")
+    said = shown(desk, NOW, capsys).out
+    assert said.startswith("2.6  draft      Mon 30 Mar 2026 09:00 EDT Washington, 22:00 JST Tokyo  (3 hours ago)\n")
+
+
 def test_json(desk, mailer):
     desk.write("2.6", "2100-04-02 09:00")
     (row,) = [row for row in json.loads(mailer("schedule", "--json").out)["coming"] if row["issue"]]

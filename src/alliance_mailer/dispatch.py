@@ -207,7 +207,8 @@ class _Dispatch:
         self.documents.append({"issue": due.number, "code": code, "planned": tally.planned, **asdict(tally)})
         # People left for later are told once, not with every tick that a rate or a retry takes.
         if self.said.is_news(due.number, "75" if code == 75 else f"{code} {counts}"):
-            done = f"Issue {due.number} is {'sent' if code in (0, 1) else 'not finished'}: {counts}"
+            became = "rehearsed" if self._sending(due).rehearsal else "sent"
+            done = f"Issue {due.number} is {became if code in (0, 1) else 'not finished'}: {counts}"
             self.report.say(f"{done}\n\n{out.getvalue().strip()}")
             self._tell(due.number, code, done, out.getvalue())
 

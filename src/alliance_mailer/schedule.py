@@ -52,7 +52,8 @@ def show_schedule(project: Path, config: Config, report: Report, now: datetime) 
     width = max((len(row.issue) for row in rows), default=0)
     first_missing = next((row for row in rows if row.state == "missing"), None)
     for row in rows:
-        when = f"in {duration((row.instant - now).total_seconds())}" if row.instant > now else "past"
+        apart = duration(abs((row.instant - now).total_seconds()))
+        when = f"in {apart}" if row.instant > now else f"{apart} ago"
         report.say(f"{row.issue or '–':{width}}  {row.state:9}  {shown(row.instant, config.zones)}  ({when})")
         if row.approval and row.state in ("scheduled", "approved"):
             report.say(f"{'':{width}}  by {row.approval.said}, through {row.approval.way}")
