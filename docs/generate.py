@@ -6,9 +6,11 @@ import re
 from collections.abc import Mapping
 from contextlib import redirect_stdout
 from pathlib import Path
+from typing import Any
 
 from alliance_mailer import cli, errors
 from alliance_mailer.newsletter import NEWSLETTER
+from alliance_mailer.schedule_settings import APPROVAL, SCHEDULE
 from alliance_mailer.setting import DELIVERY, EVERY_TRANSPORT, Setting
 from alliance_mailer.transports import transport_module, transport_names
 
@@ -27,7 +29,7 @@ def commands() -> str:
     return f"# Commands\n\n{NOTE}\n" + "\n".join(blocks)
 
 
-def _names(app) -> list[str]:
+def _names(app: Any) -> list[str]:
     return [command.name or command.callback.__name__ for command in app.registered_commands]
 
 
@@ -55,6 +57,8 @@ def settings() -> str:
         text += f'\n### use = "{name}"\n\n{module.__doc__.split(chr(10), 1)[0]}\n\n'
         text += _table(("key", "default", "is"), _options(module.Options))
     text += "\n## [delivery]\n\n" + _settings(DELIVERY)
+    text += "\n## [approval]\n\n" + _settings(APPROVAL)
+    text += "\n## [schedule]\n\n" + _settings(SCHEDULE, "example")
     text += "\n## [ledger]\n\n" + _table(
         ("key", "default", "is"),
         [("`url`", "`sqlite:///.mailer/ledger.db`", "the ledger's file, below the publication's folder")],
@@ -62,9 +66,9 @@ def settings() -> str:
     return text
 
 
-def _settings(known: Mapping[str, Setting]) -> str:
+def _settings(known: Mapping[str, Setting], shown: str = "default") -> str:
     rows = [(f"`{key}`", f"`{about.default}`", about.meaning) for key, about in known.items()]
-    return _table(("key", "default", "is"), rows)
+    return _table(("key", shown, "is"), rows)
 
 
 def _options(options: type) -> list[tuple[str, ...]]:
@@ -77,10 +81,12 @@ def _options(options: type) -> list[tuple[str, ...]]:
 def exit_codes() -> str:
     """The codes of errors.py."""
     kinds = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, errors.MailerError)]
-    meanings = {kind.code: kind.__doc__.split("\n", 1)[0] for kind in kinds if kind is not errors.MailerError}
+    meanings: dict[int, str] = {}
+    for kind in kinds:
+        if kind.__base__ is errors.MailerError:
+            meanings[kind.code] = f"{meanings.get(kind.code, '')} {kind.__doc__.split(chr(10), 1)[0]}".strip()
     meanings[0] = "Done; also when there was nothing to do."
     meanings[1] = "Done or not sent, but a person should look: mistakes in the issue, deliveries refused or unknown."
-    meanings[77] = "The issue is not what people have already got, or was sent from elsewhere and the key is missing."
     meanings[75] += " Also: people are left for later."
     meanings[70] = "A mistake of the program itself: please report it, with what `-v` prints."
     meanings[130] = "Interrupted; safe to run again."

@@ -13,7 +13,20 @@ import pytest
 from conftest import change, start
 from terminal import at_a_terminal
 
-COMMANDS = ["init", "import", "build", "check", "test", "send", "status"]
+COMMANDS = [
+    "init",
+    "import",
+    "new",
+    "build",
+    "check",
+    "diff",
+    "test",
+    "approve",
+    "send",
+    "dispatch",
+    "schedule",
+    "status",
+]
 FIXTURES = Path(__file__).with_name("fixtures")
 
 

@@ -8,8 +8,9 @@ from alliance_mailer.errors import InputError, MailerError, Problem, did_you_mea
 
 def test_each_kind_of_error_has_the_exit_code_that_scripts_rely_on() -> None:
     kinds = (errors.UsageError, errors.CheckFailed, errors.InputError, errors.TransportRefused, errors.TryLater,
-             errors.EditionChanged, errors.SentElsewhere, errors.ConfigError)  # fmt: skip
-    assert [kind.code for kind in kinds] == [2, 1, 65, 69, 75, 77, 77, 78]
+             errors.EditionChanged, errors.SentElsewhere, errors.ConfigError,
+             errors.NotApproved, errors.TooLate)  # fmt: skip
+    assert [kind.code for kind in kinds] == [2, 1, 65, 69, 75, 77, 77, 78, 77, 1]
     assert set(kinds) == set(MailerError.__subclasses__())
 
 

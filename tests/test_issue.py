@@ -1,6 +1,6 @@
 """An issue is read as its author wrote it, with the lines where everything stands."""
 
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
@@ -11,8 +11,9 @@ from alliance_mailer.body import Link, plain
 from alliance_mailer.checks import run_checks
 from alliance_mailer.errors import InputError
 from alliance_mailer.frontmatter import Image
-from alliance_mailer.issue import Issue, issue_numbers, load_issue, parse_issue
+from alliance_mailer.issue import Issue, issue_numbers, load_front_matter, load_issue, parse_issue
 from alliance_mailer.slots import Field
+from conftest import change
 
 ROOT = Path(__file__).parents[1]
 EXAMPLE = (ROOT / "issues" / "2.6.md").read_text(encoding="utf-8")
@@ -303,3 +304,13 @@ def test_the_example_with_any_edits_is_read_or_its_mistakes_are_told(edits) -> N
 def test_any_text_is_read_or_its_mistakes_are_told(front: str, body: str) -> None:
     is_read_or_told(front + body)
     is_read_or_told(definition(f"{front}\n", body))
+
+
+def test_the_front_matter_alone_is_what_it_is_in_the_whole(project):
+    change(
+        project / "issues" / "2.6.md",
+        "template: digest",
+        'template: digest\nsend_at: 2026-04-03 09:00\nsubject: "For {{ contact.first_name | default("you") }}: news"',
+    )
+    meta, issue = load_front_matter(project, "2.6", UTC), load_issue(project, "2.6")
+    assert (meta.number, meta.send_at, meta.audience) == (issue.number, issue.send_at, issue.audience)

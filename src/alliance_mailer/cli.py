@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from .cli_contacts import contacts
+from .cli_schedule import now, schedule
 
 if TYPE_CHECKING:
     from .checks import Finding
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False, no_args_is_help=True)
 app.add_typer(contacts, name="contacts")
+
+app.add_typer(schedule, name="schedule")
 
 IssueOption = Annotated[str, typer.Option("--issue", metavar="N", help="The issue's number, as in issues/N.md.")]
 TransportOption = Annotated[
@@ -63,7 +66,7 @@ class Session:
         from .issue import load_issue
         from .render import render
 
-        issue = load_issue(self.project, number)
+        issue = load_issue(self.project, number, self.config.publication.timezone)
         publication = self.config.publication
         rendered = render(issue, publication, self.project / "templates")
         if mark:
@@ -112,6 +115,7 @@ def _options(
     mailer build --issue 2.6         message.html, message.txt, message.eml
     mailer test --issue 2.6 --to me@example.org
     mailer send --issue 2.6          to everyone who has not got it
+    mailer approve --issue 2.6       for cron, which sends it at its time
     mailer status --issue 2.6        how far it is; --failed: who was refused
     mailer doctor                    what would stop a sending
     """
@@ -169,6 +173,26 @@ def import_(
 
 
 @app.command()
+def new(
+    context: typer.Context,
+    issue: Annotated[
+        str | None, typer.Option("--issue", metavar="N", help="Its number; else the one that follows the last.")
+    ] = None,
+) -> None:
+    """Begin the next issue: number and date follow, the front matter is carried on, the sections are empty.
+
+    \b
+    mailer new
+    mailer new --issue 3.1
+    """
+    from .new_issue import new_issue
+
+    session: Session = context.obj
+    session.open()
+    new_issue(session.project, session.config, session.report, issue, now())
+
+
+@app.command()
 def build(
     context: typer.Context,
     issue: IssueOption,
@@ -222,6 +246,24 @@ def check(context: typer.Context, issue: IssueOption) -> None:
 
 
 @app.command()
+def diff(
+    context: typer.Context,
+    old: Annotated[str, typer.Argument(metavar="A", help="An issue's number.")],
+    new: Annotated[str, typer.Argument(metavar="B", help="Another's.")],
+) -> None:
+    """Show two issues side by side: stories, links, template, size, audience.
+
+    \b
+    mailer diff 2.5 2.6
+    """
+    from .compare import Side, compare
+
+    session: Session = context.obj
+    session.open()
+    compare(session.report, *(Side(*session.load(number)[:2]) for number in (old, new)))
+
+
+@app.command()
 def test(
     context: typer.Context,
     issue: IssueOption,
@@ -242,6 +284,45 @@ def test(
     loaded, edition, findings = session.load(issue, mark="[TEST] ")
     session.report.findings(findings, as_warnings=True)
     raise typer.Exit(send_test(session.project, session.config, session.report, loaded, edition, to, as_, transport))
+
+
+@app.command()
+def approve(
+    context: typer.Context,
+    issue: IssueOption,
+    transport: TransportOption = None,
+    by: Annotated[
+        str | None, typer.Option("--by", metavar="PERSON", help='"Ann Example <ann@…>"; else who git says you are.')
+    ] = None,
+    allow: Annotated[
+        list[str] | None,
+        typer.Option("--allow", metavar="RULE=REASON", help="Approve in spite of this check's findings; recorded."),
+    ] = None,
+    withdraw: Annotated[bool, typer.Option("--withdraw", help="It holds no longer; the record stays.")] = False,
+) -> None:
+    """Approve an issue as it is: these bytes, these lists, that time. What changes afterwards is not sent.
+
+    Shows what is approved and writes issues/N.approval.toml, which belongs into git.
+
+    \b
+    mailer approve --issue 2.6
+    mailer approve --issue 2.6 --transport live --by "Ann Example <ann@example.org>"
+    mailer approve --issue 2.6 --allow L001="the report is published on Friday"
+    mailer approve --issue 2.6 --withdraw
+    """
+    from .approve import approve_issue, read_allowed, withdraw_approval
+
+    session: Session = context.obj
+    session.open()
+    if withdraw:
+        withdraw_approval(session.project, session.report, issue, by, now())
+        return
+    allowed = read_allowed(allow or [])
+    loaded, edition, findings = session.load(issue)
+    approve_issue(
+        session.project, session.config, session.report, loaded, edition, findings,
+        transport=transport, by=by, allow=allowed, now=now(),
+    )  # fmt: skip
 
 
 @app.command()
@@ -281,6 +362,23 @@ def send(
     raise typer.Exit(
         send_issue(session.project, session.config, session.report, loaded, edition, findings, transport, request)
     )
+
+
+@app.command()
+def dispatch(context: typer.Context) -> None:
+    """Send every approved issue that is due: what cron calls. Silent when there is nothing to do.
+
+    An issue that is due and not approved, changed since, or too late is told once. Any number at once send once.
+
+    \b
+    mailer dispatch                     now, by hand
+    mailer schedule install --cron      every five minutes, by cron
+    """
+    from .dispatch import dispatch as dispatch_due
+
+    session: Session = context.obj
+    session.find()
+    raise typer.Exit(dispatch_due(session.project, session.open, session.report, session.load, now))
 
 
 @app.command()

@@ -2,15 +2,18 @@
 
 import re
 import tomllib
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields
+from datetime import tzinfo
 from pathlib import Path
 from typing import Any, Literal, get_type_hints
 
+from .cadence import read_cadence
 from .errors import ConfigError, Problem, did_you_mean
 from .newsletter import NEWSLETTER
 from .pace import Policy, Rate
 from .publication import Publication, default_list_id
+from .schedule_settings import APPROVAL, SCHEDULE, ApprovalPolicy, Schedule
 from .setting import DELIVERY, EVERY_TRANSPORT, STRING, TABLE, Setting, expected, fits, found, shown
 from .transports import transport_module, transport_names
 
@@ -39,6 +42,15 @@ class Config:
     secret_env: str
     delivery: Policy
     durability: Literal["process", "power"]  # what the ledger survives: kill -9; a power cut, too
+    approval: ApprovalPolicy
+    schedule: Schedule
+
+    @property
+    def zones(self) -> Sequence[tuple[str, tzinfo]]:
+        """In which zones times are shown, by the names that people have for them."""
+        zone, more = self.publication.timezone, self.schedule.show_zones
+        city = zone.key.rpartition("/")[2].replace("_", " ")
+        return more if zone in (each for _, each in more) else ((city, zone), *more)
 
     def transport(self, name: str | None) -> TransportConfig:
         """The transport to use. Raises ConfigError for an unknown name."""
@@ -92,7 +104,7 @@ class _Reader:
         self._problems.append(Problem(FILE, self._lines.get(path), message, hint))
 
     def config(self, data: dict[str, Any]) -> Config:
-        known = ("newsletter", "transport", "transports", "delivery", "ledger")
+        known = ("newsletter", "transport", "transports", "delivery", "ledger", "approval", "schedule")
         for key, value in data.items():
             if key not in known:
                 kind = "table" if isinstance(value, dict) else "key"
@@ -109,11 +121,13 @@ class _Reader:
         delivery = self._settings("delivery", tables["delivery"], DELIVERY)
         durability = delivery.pop("durability", "process")
         ledger = self._ledger(tables["ledger"])
+        approval = ApprovalPolicy(**self._settings("approval", tables["approval"], APPROVAL))
+        schedule = self._schedule(tables["schedule"], transports)
         if self._problems or publication is None:
             raise ConfigError(sorted(self._problems, key=lambda problem: problem.line or 0))
         secret_env = str(tables["newsletter"].get("secret_env", ""))
         usable = {name: transport for name, transport in transports.items() if transport}
-        return Config(publication, usable, ledger, secret_env, Policy(**delivery), durability)
+        return Config(publication, usable, ledger, secret_env, Policy(**delivery), durability, approval, schedule)
 
     def _table(self, path: str, value: Any) -> dict[str, Any]:
         if isinstance(value, dict):
@@ -216,6 +230,20 @@ class _Reader:
             message = f"ledger.url: found {url!r}, expected sqlite:///PATH"
             self._problem("ledger.url", message, 'url = "sqlite:///.mailer/ledger.db"')
         return self._project / path
+
+    def _schedule(self, table: dict[str, Any], transports: Collection[str]) -> Schedule:
+        values = self._settings("schedule", table, SCHEDULE)
+        anchor, cadence = values.pop("anchor", None), values.pop("cadence", None)
+        if cadence:
+            try:
+                values["cadence"] = read_cadence(cadence, anchor)
+            except ValueError as error:
+                self._problem("schedule.cadence", f'schedule.cadence: found "{cadence}", {error}',
+                              f"cadence = {SCHEDULE['cadence'].default}, and anchor = 2023-03-31")  # fmt: skip
+        if (name := values.get("transport")) not in (None, *transports):
+            self._problem("schedule.transport", f'schedule.transport: there is no transport "{name}"'
+                          f"{did_you_mean(str(name), transports)}", f"add a table  [transports.{name}]")  # fmt: skip
+        return Schedule(**values)
 
     # All tables -----------------------------------------------------------------------------------------------------
 

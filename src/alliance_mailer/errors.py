@@ -3,11 +3,14 @@
 MailerError
 ├── UsageError         2   the command line cannot be followed: declined, no --yes without a terminal
 ├── CheckFailed        1   the issue has findings that a live transport does not carry; nothing was sent
+├── TooLate            1   an approved issue whose time passed long ago; `dispatch` does not send it
 ├── InputError        65   EX_DATAERR: issue, template or contacts; every mistake of a file at once
 ├── TransportRefused  69   EX_UNAVAILABLE: credentials, TLS, account, policy; trying again will not help
-├── TryLater          75   EX_TEMPFAIL: no connection, disk full, another run holds the issue
+├── TryLater          75   EX_TEMPFAIL: no connection, disk full
+│   └── IssueHeld          another run holds the issue
 ├── EditionChanged    77   EX_NOPERM: not the bytes that people have already got
 ├── SentElsewhere     77   EX_NOPERM: a receipt says that it was sent, and the key that tells to whom is missing
+├── NotApproved       77   nobody approved it, or not as it is now
 └── ConfigError       78   EX_CONFIG: mailer.toml, the environment, no project
 """
 
@@ -63,6 +66,12 @@ class CheckFailed(MailerError):
     code = 1
 
 
+class TooLate(MailerError):
+    """The issue's time has passed by more than [schedule] max_late."""
+
+    code = 1
+
+
 class InputError(MailerError):
     """An issue, a template or a contact list cannot be used as it is."""
 
@@ -81,6 +90,10 @@ class TryLater(MailerError):
     code = 75
 
 
+class IssueHeld(TryLater):
+    """Another run is sending this issue."""
+
+
 class EditionChanged(MailerError):
     """The issue is not what has already been sent to a part of its audience."""
 
@@ -89,6 +102,12 @@ class EditionChanged(MailerError):
 
 class SentElsewhere(MailerError):
     """The issue was sent from elsewhere, and it cannot be told to whom."""
+
+    code = 77
+
+
+class NotApproved(MailerError):
+    """Nobody has approved the issue, or it is no longer what was approved."""
 
     code = 77
 

@@ -6,12 +6,13 @@ Read from YAML's node tree, not its values: there `issue: 2.10` is still 2.10 an
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime, tzinfo
 
 import yaml
 
 from .errors import Problem, did_you_mean
 from .slots import MARKER
+from .walltime import read_wall
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +48,12 @@ _BRACE = "\ue000"  # stands for an author's "\\{" while YAML is read, which know
 _EXAMPLE = '---\nissue: "2.6"\ntitle: My Digest\ndate: 2023-03-31\n---'
 
 
-def read_front_matter(text: str, file: str, number: str, problems: list[Problem]) -> tuple[FrontMatter, str, int]:
+def read_front_matter(
+    text: str, file: str, number: str, problems: list[Problem], zone: tzinfo = UTC
+) -> tuple[FrontMatter, str, int]:
     """The front matter, the text below it, and the line on which that text begins. Mistakes go into `problems`.
 
-    `number` is what the file's name says.
+    `number` is what the file's name says; in `zone` send_at is wall time.
     """
     lines = text.split("\n")
     start = next((n for n, line in enumerate(lines) if line.strip()), 0)
@@ -61,14 +64,14 @@ def read_front_matter(text: str, file: str, number: str, problems: list[Problem]
         problems.append(Problem(file, start + 1, message, f"begin it with\n{_EXAMPLE}"))
         return FrontMatter(), "\n".join(lines[start:]).removeprefix("---"), start + 1
     end = rules[1]
-    reader = _Reader(file, number, problems)
+    reader = _Reader(file, number, problems, zone)
     reader.read("\n" * (start + 1) + re.sub(r"\\+\{", _BRACE, "\n".join(lines[start + 1 : end])))
     return reader.meta, "\n".join(lines[end + 1 :]), end + 2
 
 
 class _Reader:
-    def __init__(self, file: str, number: str, problems: list[Problem]) -> None:
-        self._file, self._number, self._problems = file, number, problems
+    def __init__(self, file: str, number: str, problems: list[Problem], zone: tzinfo) -> None:
+        self._file, self._number, self._problems, self._zone = file, number, problems, zone
         self.meta = FrontMatter()
 
     def _problem(self, node: yaml.Node | int, message: str, hint: str = "") -> None:
@@ -157,11 +160,12 @@ class _Reader:
     def _send_at(self, node: yaml.Node) -> None:
         value = self._text("send_at", node)
         try:
-            self.meta.send_at = datetime.strptime(value, "%Y-%m-%d %H:%M")
-        except ValueError:
+            self.meta.send_at = read_wall(value, self._zone)
+        except ValueError as error:
             if value:
-                message = f"send_at: found {value!r}, expected a day and a time as YYYY-MM-DD HH:MM"
-                self._problem(node, message, "send_at: 2023-04-03 09:00")
+                candidate = re.search(r"expected (\d{4}-\d\d-\d\d \d\d:\d\d(?: [+-]\d\d:\d\d)?)", str(error))
+                example = candidate[1] if candidate else "2023-04-03 09:00"
+                self._problem(node, f"send_at: found {value!r}, {error}", f"send_at: {example}")
 
     def _template(self, node: yaml.Node) -> None:
         self.meta.template = self._text("template", node)

@@ -36,7 +36,8 @@ def _mailbox(value: str) -> tuple[str, str]:
     return name, _address(address)
 
 
-def _url(value: str) -> str:
+def read_url(value: str) -> str:
+    """An https:// address. Raises ValueError."""
     if not re.fullmatch(r"(?=.{,900}\Z)https?://[A-Za-z0-9.-]+(:[0-9]+)?(/[!-;=?-~]*)?", value):
         raise ValueError("expected an address that begins with https://")
     return value
@@ -47,7 +48,7 @@ def _endpoint(value: str) -> str:
         raise ValueError("expected an address that begins with https:// (RFC 8058)")
     if "?" in value or "#" in value:
         raise ValueError("expected a path, to which the token is added; no ? and no #")
-    return _url(value)
+    return read_url(value)
 
 
 def _list_id(value: str) -> str:
@@ -62,7 +63,8 @@ def _language(value: str) -> str:
     return value
 
 
-def _timezone(value: str) -> ZoneInfo:
+def read_zone(value: str) -> ZoneInfo:
+    """The zone of a name such as Asia/Tokyo. Raises ValueError with the nearest known name."""
     try:
         return ZoneInfo(value)
     except (KeyError, ValueError, OSError):
@@ -76,13 +78,15 @@ NEWSLETTER = {
     "postal_address": Key("1 Example Street, Springfield", "the law wants it in every mail", required=True),
     "unsubscribe_mailto": Key("unsubscribe@example.org", "where wishes to unsubscribe arrive", _address, required=True),
     "language": Key("en", "of the mail, for screen readers; en when it is not set", _language),
-    "timezone": Key("America/New_York", "send_at is wall time here; UTC when it is not set", _timezone),
+    "timezone": Key("America/New_York", "send_at is wall time here; UTC when it is not set", read_zone),
     "reply_to": Key("editors@example.org", "where answers go, if not to the sender", _address),
     "list_id": Key("my-digest.example.org", "List-Id; from name and sender when it is not set", _list_id),
-    "help_url": Key("https://example.org/help", "List-Help, and a link in the foot", _url),
-    "archive_url": Key("https://example.org/digest", "List-Archive, and “View in browser”", _url),
+    "help_url": Key("https://example.org/help", "List-Help, and a link in the foot", read_url),
+    "archive_url": Key("https://example.org/digest", "List-Archive, and “View in browser”", read_url),
     "assets_url": Key(
-        "https://example.org/pictures", "local pictures are linked from here; else they travel inside the mail", _url
+        "https://example.org/pictures",
+        "local pictures are linked from here; else they travel inside the mail",
+        read_url,
     ),
     "unsubscribe_url": Key(
         "https://example.org/u", "only where a one-click endpoint (RFC 8058) stands; the token is appended", _endpoint

@@ -123,13 +123,17 @@ class Report:
             ("subject", edition.subject.shown()),
             ("from", f"{publication.sender_name} <{publication.sender}>"),
             ("to", people),
-            ("through", _styled(banner, "1")),
+            ("through", banner),
             ("size", f"{_bytes(size)} a message, {_bytes(size * left)} in all"),
             *([("time", time)] if time else []),
         ]
+        self.rows(edition, rows)
+
+    def rows(self, edition: Edition, rows: Iterable[tuple[str, str]]) -> None:
+        """What an edition is about to become; the way out is loud."""
         self.say(_styled(f"Issue {edition.issue}", "1") + f", edition {edition.sha256[:12]}")
         for label, value in rows:
-            self.say(f"  {label:8} {value}")
+            self.say(f"  {label:8} {_styled(value, '1') if label == 'through' else value}")
 
     def audience(self, audience: Audience) -> None:
         """What is odd about the lists."""
@@ -173,6 +177,20 @@ class Report:
         """Name the states that occur: 24 accepted, 1 suppressed."""
         counts = [f"{count} {state}" for state, count in asdict(tally).items() if count]
         return ", ".join(counts) or "nobody planned"
+
+    def columns(self, rows: Sequence[tuple[str, str, str]]) -> None:
+        """A label and two columns, as wide as the terminal."""
+        from rich.console import Console
+        from rich.table import Table
+
+        table = Table(box=None, show_header=False, expand=True, padding=(0, 2, 0, 0))
+        table.add_column(no_wrap=True)
+        table.add_column(ratio=1)
+        table.add_column(ratio=1)
+        for row in rows:
+            table.add_row(*row)
+        width = None if self.out.isatty() else 100
+        Console(file=self.out, width=width, highlight=False, markup=False, color_system=None).print(table)
 
     def people(self, deliveries: Iterable[Delivery]) -> None:
         """Persons and the server's words."""

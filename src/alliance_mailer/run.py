@@ -57,6 +57,7 @@ def run_sending(
     settled: Callable[[Outcome], None],
     waits: Callable[[datetime], None],
     limit: int | None = None,
+    clock: Callable[[], datetime] = now,
 ) -> Ending:
     """Send to whom `plan` planned and who is left of earlier plans: about so many `people`. `tally`: before `plan`.
 
@@ -93,7 +94,7 @@ def run_sending(
             if receipt:
                 receipt.now_and_then()
 
-        remembered = [] if sending.rehearsal else ledger.spent_since(name, int(now().timestamp()) - DAY)
+        remembered = [] if sending.rehearsal else ledger.spent_since(name, int(clock().timestamp()) - DAY)
         stopped: MailerError | None = None
         later = None
         try:
@@ -104,7 +105,7 @@ def run_sending(
                 policy=replace(config.delivery, reconnect=()) if sending.rehearsal else config.delivery,
                 pace=Pace(name, chosen.rate, chosen.domain_rate, remembered),
                 brake=Brake(config.delivery.brake, tally),
-                now=now, stopped=interrupted, settled=heard, waits=waits, limit=limit,
+                now=clock, stopped=interrupted, settled=heard, waits=waits, limit=limit,
             )  # fmt: skip
         except (TransportRefused, TryLater) as error:
             stopped = error

@@ -4,16 +4,28 @@ import contextlib
 import difflib
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 
+from .approval import Approval, facts_of, refuse_drift, require
+from .approval_file import read_approval
 from .checks import RULES, Finding, errors_in
 from .config import Config, TransportConfig
 from .contact import Contact, lists_sha256, read_lists
 from .deliver import Later
 from .edition import Edition
-from .errors import CheckFailed, EditionChanged, InputError, Problem, SentElsewhere, UsageError, did_you_mean
+from .errors import (
+    CheckFailed,
+    EditionChanged,
+    InputError,
+    NotApproved,
+    Problem,
+    SentElsewhere,
+    UsageError,
+    did_you_mean,
+)
 from .forgotten import recognised
 from .handover import Writer, find_receipt, has_lessons, learn
 from .issue import Issue
@@ -27,6 +39,7 @@ from .run import Ending, banner, now, run_sending
 from .signing import existing_key, signing_key
 from .suppressed import read_in
 from .transports import transport_module
+from .walltime import to_instant
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,23 +62,28 @@ def send_issue(
     findings: list[Finding],
     transport: str | None,
     request: Request,
+    clock: Callable[[], datetime] = now,
 ) -> int:
     """Plan, ask, deliver. Returns the exit code; raises MailerError where nothing was sent."""
     chosen = config.transport(transport)
+    approval = read_approval(project, issue.number)
+    if approval or config.approval.required:
+        facts = facts_of(project, issue, edition)
+        require(approval, facts, issue.number, required=config.approval.required, project=project)
     for rule in request.allow - RULES.keys():
         raise UsageError(f"--allow: there is no rule {rule}{did_you_mean(rule, RULES)}", hint="mailer check --help")
     local = transport_module(chosen.use).LOCAL
     sending = Sending(issue.number, rehearsal=local)
     report.findings(findings, as_warnings=local)
     # Who lacks a field is said below, person by person.
-    refused = [] if local else errors_in(findings, {*request.allow, "M010"})
+    refused = [] if local else errors_in(findings, {*request.allow, *(approval.allow if approval else ()), "M010"})
     if refused:
         rules = " ".join(f"--allow {rule}" for rule in dict.fromkeys(finding.rule for finding in refused))
         mistakes = "a mistake" if len(refused) == 1 else f"{len(refused)} mistakes"
         raise CheckFailed(f"issue {issue.number} is not sent: {mistakes} in it", hint=f"mend that, or {rules}")
     ledger = open_ledger(config.ledger, dry_run=request.dry_run, durability=config.durability)
     with contextlib.closing(ledger), ledger.hold(issue.number):
-        run = _Run(project, config, report, issue, edition, ledger, sending, chosen, request)
+        run = _Run(project, config, report, issue, edition, ledger, sending, chosen, request, approval, clock)
         return run.run()
 
 
@@ -82,6 +100,8 @@ class _Run:
     sending: Sending
     chosen: TransportConfig
     request: Request
+    approval: Approval | None
+    clock: Callable[[], datetime]
 
     def run(self) -> int:
         ledger, sending, report = self.ledger, self.sending, self.report
@@ -107,6 +127,7 @@ class _Run:
         audience = self._stage(contacts, people_of_the_lists(), planned, plans=plans)
         if planned is None:
             self._refuse_empty(audience)
+            self._ask_again_after_drift(audience.joined)
         left = tally.waiting + tally.deferred
         joining = audience.joined if plans else 0
         self._refuse_another_edition(planned, left + joining)
@@ -121,11 +142,11 @@ class _Run:
             self.chosen.options, project=self.project, issue=self.issue.number, environ=os.environ
         )
         self._show(left, joining, audience, tally)
-        if self.issue.send_at and self.issue.send_at.replace(tzinfo=self.config.publication.timezone) > now():
+        if self.issue.send_at and to_instant(self.issue.send_at, self.config.publication.timezone) > self.clock():
             report.warn(f"{self.issue.file} says send_at {self.issue.send_at:%Y-%m-%d %H:%M}; this sends now")
         if self.request.dry_run:
             if plans:
-                ledger.plan(sending, self._plan(audience), now())
+                ledger.plan(sending, self._plan(audience), self.clock())
             report.document(report.tally(sending, ledger.tally(sending), ledger.planned(sending)))
             report.say("\nA dry run: nothing was written or sent.")
             return 0
@@ -157,6 +178,15 @@ class _Run:
             hint = f"add people to {self._lists.split(', ')[0]}, or name another list: audience: […]"
             raise InputError(f"the audience is empty: {who} {self._lists}{why}", hint=hint)
 
+    def _ask_again_after_drift(self, joined: int) -> None:
+        """Many came or left since the approval: the question that follows names it; where none follows, it refuses."""
+        try:
+            refuse_drift(self.approval, joined, self.issue.number)
+        except NotApproved as drift:
+            if self.request.yes or not sys.stdin.isatty():
+                raise
+            self.report.warn(str(drift))
+
     def _stage(self, folder: Path, contacts: Iterator[Contact], planned: Planned | None, *, plans: bool) -> Audience:
         """Read the lists. A plan that is only to be finished does not need them: then they tell who joined."""
         try:
@@ -182,7 +212,7 @@ class _Run:
         what = ("", "") if another else (self.edition.subject.shown(), self.edition.text.shown())
         learnt = learn(
             receipt, self.ledger, self.sending, contacts, Planned(receipt.edition, receipt.transport, *what),
-            self.edition.fields, self.edition.mistakes, key=key, now=now(),
+            self.edition.fields, self.edition.mistakes, key=key, now=self.clock(),
         )  # fmt: skip
         self._refuse_mistakes(learnt.audience)
         self.report.say(f"{receipt.name} knows who has it: {self.report.counts(receipt.tally)}.")
@@ -287,7 +317,7 @@ class _Run:
             who = f"{people(left)} left of {tally.planned} planned{done}{joined}"
         if self.request.limit and self.request.limit < left + joining:
             who += f"; {self.request.limit} of them now"
-        size = len(Message(self.edition, self.edition.neutral_reader, now(), "0" * 32, "0" * 32).as_bytes())
+        size = len(Message(self.edition, self.edition.neutral_reader, self.clock(), "0" * 32, "0" * 32).as_bytes())
         total = self._total(left + joining)
         self.report.plan(self.edition, who, self._banner(), total, size, self._time(total))
 
@@ -321,14 +351,14 @@ class _Run:
     def _deliver(self, tally: Tally, audience: Audience, *, fresh: bool, plans: bool, total: int) -> int:
         def plan() -> None:
             if plans:
-                self.ledger.plan(self.sending, self._plan(audience), now())
+                self.ledger.plan(self.sending, self._plan(audience), self.clock())
 
         limit = self.request.limit
         with self.report.progress(self._total(total)) as progress:
             ending = run_sending(
                 self.project, self.config, self.chosen, self.ledger, self.sending, self.edition,
                 tally=tally, people=self._total(total), fresh=fresh, plan=plan,
-                settled=progress.settled, waits=progress.waits, limit=limit,
+                settled=progress.settled, waits=progress.waits, limit=limit, clock=self.clock,
             )  # fmt: skip
         return self._conclude(ending)
 
@@ -356,10 +386,10 @@ class _Run:
 
     def _when(self) -> str:
         due = self.ledger.next_due(self.sending)
-        if not due or due <= now():
+        if not due or due <= self.clock():
             return ""
         local = due.astimezone()
-        same_day = local.date() == now().astimezone().date()
+        same_day = local.date() == self.clock().astimezone().date()
         return f" after {local:{'%H:%M' if same_day else '%Y-%m-%d %H:%M'}}"
 
     def _say_what_next(self, tally: Tally) -> None:

@@ -69,7 +69,8 @@ class Setting:
     read: Callable[[Any], Any]
 
 
-def _mistake(value: object, words: str) -> ValueError:
+def mistake(value: object, words: str) -> ValueError:
+    """A value that a key does not take."""
     return ValueError(f"found {shown(value)}, expected {words}")
 
 
@@ -82,7 +83,8 @@ def _seconds(text: str) -> int | None:
     return int(parts[1]) * _SECONDS[parts[2]] if parts else None
 
 
-def _duration(least: str, most: str) -> Callable[[Any], int]:
+def read_duration(least: str, most: str) -> Callable[[Any], int]:
+    """Reads "90s", "5m", "2h", "1d" between two of them as seconds."""
     low, high = _seconds(least), _seconds(most)
     assert low is not None
     assert high is not None
@@ -90,7 +92,7 @@ def _duration(least: str, most: str) -> Callable[[Any], int]:
     def read(value: Any) -> int:
         seconds = _seconds(value) if isinstance(value, str) else None
         if seconds is None or not low <= seconds <= high:
-            raise _mistake(value, f'a time such as "90s", "5m", "2h" or "1d", from "{least}" to "{most}"')
+            raise mistake(value, f'a time such as "90s", "5m", "2h" or "1d", from "{least}" to "{most}"')
         return seconds
 
     return read
@@ -99,7 +101,7 @@ def _duration(least: str, most: str) -> Callable[[Any], int]:
 def _whole(least: int, most: int) -> Callable[[Any], int]:
     def read(value: Any) -> int:
         if type(value) is not int or not least <= value <= most:
-            raise _mistake(value, f"a whole number from {least} to {most}")
+            raise mistake(value, f"a whole number from {least} to {most}")
         return value
 
     return read
@@ -108,14 +110,14 @@ def _whole(least: int, most: int) -> Callable[[Any], int]:
 def _share(value: Any) -> float:
     number = re.fullmatch(r"([0-9]{1,3}(?:\.[0-9]{1,3})?)%", value) if isinstance(value, str) else None
     if not number or not 0 < float(number[1]) <= 100:
-        raise _mistake(value, 'a part of a hundred such as "5%", above "0%" and up to "100%"')
+        raise mistake(value, 'a part of a hundred such as "5%", above "0%" and up to "100%"')
     return float(number[1]) / 100
 
 
 def _rate(value: Any) -> Rate:
     parts = re.fullmatch(r"([1-9][0-9]{0,6})/(s|min|h|d)", value) if isinstance(value, str) else None
     if not parts:
-        raise _mistake(value, 'a rate such as "50/s", "100/min", "5000/h" or "2000/d"')
+        raise mistake(value, 'a rate such as "50/s", "100/min", "5000/h" or "2000/d"')
     return Rate(int(parts[1]), _PERIODS[parts[2]])
 
 
@@ -131,7 +133,7 @@ def _list_of(read: Callable[[Any], Any], example: str, least: int) -> Callable[[
 
 def _durability(value: Any) -> str:
     if value not in ("process", "power"):
-        raise _mistake(value, '"process" or "power"')
+        raise mistake(value, '"process" or "power"')
     return str(value)
 
 
@@ -142,14 +144,14 @@ DELIVERY = {
     "retry": Setting(
         _RETRY,
         "how long a message waits that the server put off: after the first try, the second …; the last for all others",
-        _list_of(_duration("1s", "7d"), _RETRY, 1),
+        _list_of(read_duration("1s", "7d"), _RETRY, 1),
     ),
     "max_attempts": Setting("10", "after so many tries a message that was put off counts as refused", _whole(1, 1000)),
-    "give_up_after": Setting('"24h"', "and so it does so long after the first try", _duration("1m", "30d")),
+    "give_up_after": Setting('"24h"', "and so it does so long after the first try", read_duration("1m", "30d")),
     "wait": Setting(
         '"2m"',
         "how long a run waits for people who are due again, or for a rate; when it would be longer, it ends with 75",
-        _duration("0s", "1d"),
+        read_duration("0s", "1d"),
     ),
     "durability": Setting(
         '"process"',

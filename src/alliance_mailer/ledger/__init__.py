@@ -111,7 +111,7 @@ class Ledger(Protocol):
     """Durable before it returns. Any method may raise TryLater."""
 
     def hold(self, issue: str) -> AbstractContextManager[None]:
-        """Keep every other run off this issue. Raises TryLater when one has it."""
+        """Keep every other run off this issue. Raises IssueHeld when one has it."""
 
     def is_held(self, issue: str) -> bool:
         """Whether a living run has this issue: its claims are on their way."""

@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 from ..contact import Contact, Suppression
 from ..disk import alone
-from ..errors import ConfigError, TryLater
+from ..errors import ConfigError, IssueHeld, TryLater
 from . import KEPT, STATES, Audience, Delivery, Mistakes, Planned, Sending, Settled, Spent, Tally
 
 _SQL = dict(
@@ -157,7 +157,7 @@ class SqliteLedger:
                     time.sleep(0.05)  # it may have been only `is_held` that looked
                     fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                raise TryLater(f"another run holds issue {issue}", hint=f"mailer status --issue {issue}") from None
+                raise IssueHeld(f"another run holds issue {issue}", hint=f"mailer status --issue {issue}") from None
             except OSError as error:
                 raise TryLater(f"{path} cannot be locked: {error.strerror}") from None
             yield
