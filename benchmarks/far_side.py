@@ -98,6 +98,13 @@ def own_sink(folder: Path | None = None) -> Iterator[int]:
 
 
 @contextlib.contextmanager
+def api_sink(milliseconds: int) -> Iterator[int]:
+    """api_sink.py, which answers after so many milliseconds."""
+    with _python("api_sink.py", str(milliseconds)) as port:
+        yield port
+
+
+@contextlib.contextmanager
 def delayed(port: int, milliseconds: int) -> Iterator[int]:
     """A way to a port with a round trip of so many milliseconds."""
     with _python("delay_proxy.py", str(port), str(milliseconds)) as near:

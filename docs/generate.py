@@ -1,4 +1,4 @@
-"""Writes three pages of docs/reference/ from the program itself; tests/test_docs.py holds them to it."""
+"""Writes four pages of docs/reference/ from the program itself; tests/test_docs.py holds them to it."""
 
 import inspect
 import io
@@ -12,7 +12,7 @@ from alliance_mailer import cli, errors
 from alliance_mailer.newsletter import NEWSLETTER
 from alliance_mailer.schedule_settings import APPROVAL, SCHEDULE
 from alliance_mailer.setting import DELIVERY, EVERY_TRANSPORT, Setting
-from alliance_mailer.transports import transport_module, transport_names
+from alliance_mailer.transports import Traits, transport_module, transport_names
 
 REFERENCE = Path(__file__).parent / "reference"
 NOTE = "<!-- made by docs/generate.py; `make docs` -->\n"
@@ -78,6 +78,44 @@ def _options(options: type) -> list[tuple[str, ...]]:
     return [(f"`{name}`", f"`{default}`" if default else "needed", words) for name, default, words in found]
 
 
+def transports() -> str:
+    """What each transport makes of a message, and what its file says of it."""
+    modules = {name: transport_module(name) for name in transport_names()}
+    text = f"# Transports\n\n{NOTE}\nWhat each does with a message on its way, as `mailer send` says before it asks. "
+    text += "How to set one up: [a mail server](../howto/send-through-a-mail-server.md), "
+    text += "[a mail API](../howto/send-through-a-mail-api.md); each one's keys: [mailer.toml](settings.md).\n\n"
+    text += _table(
+        ("`use`", "is", "takes", "Message-ID", "Date", "a DKIM signature of ours", "List-Unsubscribe and friends",
+         "pictures inside the mail", "messages a request", "taken once when repeated", "sandbox"),
+        [(f"`{name}`", *_traits(module.TRAITS)) for name, module in modules.items()],
+    )  # fmt: skip
+    text += (
+        "\n“Takes bytes”: the message that you saw goes there byte for byte. “Takes fields”: the provider composes the "
+    )
+    text += "mail itself, from the subject, both texts and the headers that you saw.\n"
+    for name, module in modules.items():
+        if hasattr(module.Options, "timeout") and hasattr(module.Options, "base_url"):
+            title, _, more = inspect.getdoc(module).partition("\n")
+            text += f"\n## `{name}`\n\n{title}\n\n{more.strip()}\n"
+    return text
+
+
+def _traits(traits: Traits) -> tuple[str, ...]:
+    kept = (traits.message_id, traits.date, traits.dkim, traits.headers)
+    window = {0: "no", 900: "for 15 minutes", 86400: "for 24 hours"}[traits.window]
+    carried = "yes" if traits.pictures else "no: set `assets_url`"
+    return (
+        traits.name,
+        traits.takes,
+        *("kept" if each else "replaced" for each in kept[:2]),
+        *("kept" if each else "lost" for each in kept[2:]),
+        carried,
+        f"{traits.batch}",
+        window,
+        traits.sandbox or "none",
+    )
+
+
 def exit_codes() -> str:
     """The codes of errors.py."""
     kinds = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, errors.MailerError)]
@@ -100,7 +138,12 @@ def _table(heading: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
     return "".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |\n" for line in lines)
 
 
-PAGES = {"commands.md": commands, "settings.md": settings, "exit-codes.md": exit_codes}
+PAGES = {
+    "commands.md": commands,
+    "settings.md": settings,
+    "transports.md": transports,
+    "exit-codes.md": exit_codes,
+}
 
 if __name__ == "__main__":
     for name, page in PAGES.items():

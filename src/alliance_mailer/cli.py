@@ -270,12 +270,16 @@ def test(
     to: Annotated[str, typer.Option("--to", metavar="ADDRESS", help="Any address; it need not be on a list.")],
     as_: Annotated[str | None, typer.Option("--as", metavar="ADDRESS", help="As this contact gets it.")] = None,
     transport: TransportOption = None,
+    sandbox: Annotated[
+        bool, typer.Option("--sandbox", help="The provider looks at it and delivers nothing, where it can do that.")
+    ] = False,
 ) -> None:
     """Send the message to one address, its subject marked [TEST]. The ledger does not hear of it.
 
     \b
     mailer test --issue 2.6 --to me@example.org
     mailer test --issue 2.6 --to me@example.org --as ken.sato@example.com
+    mailer test --issue 2.6 --to me@example.org --transport live --sandbox
     """
     from .send_test import send_test
 
@@ -283,7 +287,10 @@ def test(
     session.open()
     loaded, edition, findings = session.load(issue, mark="[TEST] ")
     session.report.findings(findings, as_warnings=True)
-    raise typer.Exit(send_test(session.project, session.config, session.report, loaded, edition, to, as_, transport))
+    code = send_test(
+        session.project, session.config, session.report, loaded, edition, to, as_, transport, sandbox=sandbox
+    )
+    raise typer.Exit(code)
 
 
 @app.command()

@@ -8,15 +8,16 @@ claimed at most, one on its wire and the next: what a run that dies leaves in do
 
 import math
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from queue import Empty, SimpleQueue
 
 from .carrier import Carrier, Note
 from .errors import TransportRefused, TryLater
-from .ledger import Delivery, Ledger, Sending, Settled
-from .message import Message, Outcome
+from .ledger import Delivery, Keyed, KeyedRequest, Ledger, Sending, Settled
+from .message import Message, Outcome, Verdict
 from .pace import Brake, Pace, Policy
 from .transports import Transport
 
@@ -48,15 +49,19 @@ def deliver(
     settled: Callable[[Outcome], None],
     waits: Callable[[datetime], None] = lambda _: None,
     limit: int | None = None,
+    keyed: Keyed | None = None,
+    repeats: Sequence[KeyedRequest] = (),
 ) -> Later | None:
     """Send what is due, at most `limit` messages. The issue is held (`Ledger.hold`) and recovered by the caller.
+
+    Where requests are `keyed`, the ledger keeps them. `repeats`, those in doubt, go first, unchanged, beyond `limit`.
 
     `settled` hears of every outcome once it is written down, `waits` until when nothing can be done; `stopped` is asked
     before every claim: what is on a wire is finished. Returns why people are left, None when nobody is or `limit` or
     `stopped` ended it. Raises TransportRefused and TryLater where the transport, the brake or the ledger stops the run:
     what was claimed and not sent is put back first, and nobody is marked refused for it.
     """
-    clerk = _Clerk(ledger, sending, policy, pace, brake, now, stopped, settled, waits, limit)
+    clerk = _Clerk(ledger, sending, policy, pace, brake, now, stopped, settled, waits, limit, keyed, repeats)
     carriers = {Carrier(connect, address, clerk.desk, policy.reconnect) for _ in range(connections)}
     for carrier in carriers:
         carrier.start()
@@ -83,6 +88,8 @@ class _Clerk:
         settled: Callable[[Outcome], None],
         waits: Callable[[datetime], None],
         limit: int | None,
+        keyed: Keyed | None,
+        repeats: Sequence[KeyedRequest],
     ) -> None:
         self._ledger, self._sending, self._policy, self._pace, self._brake = ledger, sending, policy, pace, brake
         self._now, self._stopped, self._settled, self._waits = now, stopped, settled, waits
@@ -93,6 +100,9 @@ class _Clerk:
         self._asking: dict[Carrier, tuple[bool, float]] = {}  # whether it is patient, since when (monotonic)
         self._unwritten: list[Settled] = []
         self._released: list[Delivery] = []
+        self._keyed = keyed
+        self._repeats = deque(repeats)
+        self._again: dict[int, KeyedRequest] = {}  # by row: those of them that are out
         self._told = 0.0  # until when it waits, as it last said
         self._finished = False  # nothing more is claimed
         self._later: Later | None = None
@@ -139,7 +149,12 @@ class _Clerk:
     def _read(self, note: Note, now: datetime) -> None:
         if note.settled:
             delivery, outcome = note.settled
-            outcome, due = self._policy.after(delivery, outcome, now)
+            due = 0
+            if self._again.pop(delivery.id, None):
+                if outcome.verdict is Verdict.DEFERRED:  # this time; the time before stays in doubt
+                    outcome = replace(outcome, verdict=Verdict.UNKNOWN)
+            else:
+                outcome, due = self._policy.after(delivery, outcome, now)
             self._unwritten.append(Settled(delivery, outcome, due))
             self._out -= 1
             if due:
@@ -148,9 +163,12 @@ class _Clerk:
                 hint = "see who was refused (mailer status --failed) and why, before it goes on"
                 self._fail(TransportRefused(f"stopped: {reason}", hint=hint))
         if note.released:
-            self._released += note.released
+            again = {id(found): found for each in note.released if (found := self._again.pop(each.id, None))}
+            fresh = [each for each in note.released if each.state == "sending"]
+            self._repeats.extend(again.values())
+            self._released += fresh
             self._out -= len(note.released)
-            self._left += len(note.released)
+            self._left += len(fresh)
             self._next = 0.0
         if note.asks:
             self._asking[note.carrier] = note.patient, time.monotonic()
@@ -171,6 +189,7 @@ class _Clerk:
 
     def _serve(self, now: datetime) -> None:
         """Write down what was heard, claim what was asked for, answer who cannot wait."""
+        self._repeat()
         wanted = self._wanted(now.timestamp())
         # A ledger that could not write is tried once more, at the end.
         if (wanted or self._unwritten or self._released) and not isinstance(self._error, TryLater):
@@ -180,13 +199,22 @@ class _Clerk:
                 rows = []
                 self._fail(error)
             self._deal(rows)
-        if not self._finished and not self._out and not self._unwritten:
+        if not self._finished and not self._out and not self._unwritten and not self._repeats:
             self._finish_or_wait(now.timestamp())
         for carrier, (patient, since) in list(self._asking.items()):
             if self._finished:
                 self._answer(carrier, None)
             elif not patient or time.monotonic() - since > _IDLE:
                 self._answer(carrier, ())
+
+    def _repeat(self) -> None:
+        """Give out the requests in doubt. Their rows stay unknown until they are settled, whatever becomes of us."""
+        for carrier in list(self._asking):
+            if self._repeats and not self._finished:
+                request = self._repeats.popleft()
+                self._again |= {each.id: request for each in request.deliveries}
+                self._out += len(request.deliveries)
+                self._answer(carrier, list(request.deliveries))
 
     def _wanted(self, seconds: float) -> int:
         """How many rows may be claimed now."""
@@ -202,7 +230,7 @@ class _Clerk:
             self._released = []
         settled, seconds = self._unwritten, now.timestamp()
         if self._pace.is_free:
-            rows = self._ledger.exchange(self._sending, settled, wanted, now)
+            rows = self._ledger.exchange(self._sending, settled, wanted, now, keyed=self._keyed)
         else:
             rows = self._ledger.exchange(
                 self._sending,
@@ -211,13 +239,15 @@ class _Clerk:
                 now,
                 put_off=lambda delivery: self._pace.admit(delivery, seconds),
                 spent=self._pace.spent,
+                keyed=self._keyed,
             )
             self._pace.spent.clear()
         self._unwritten = []
         self._out += len(rows)
         self._left -= len(rows)
         for each in settled:
-            self._settled(each.outcome)
+            if each.delivery.state in ("sending", "unknown"):  # of a repeated request, some had been settled
+                self._settled(each.outcome)
         if len(rows) < wanted:
             due = self._ledger.next_due(self._sending)
             self._next = math.inf if due is None else due.timestamp()

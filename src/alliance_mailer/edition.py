@@ -13,6 +13,7 @@ from hashlib import sha256
 from . import mime
 from .contact import Contact
 from .errors import InputError, Problem
+from .picture import Picture
 from .publication import Publication
 from .render import Rendered, content_id
 from .slots import Field, Gap, MarkerError, Place, Segments
@@ -51,6 +52,7 @@ class Edition:
     gaps: tuple[Gap, ...]  # each once
     links: tuple[_Link | None, ...]  # for each gap, the unsubscribe link if that stands there
     risky: tuple[Gap, ...]  # those that not every person's data can fill: no fallback, or a whole link
+    pictures: tuple[Picture, ...] = ()  # those in the body, for who does not take it as it is
 
     @property
     def merge_fields(self) -> tuple[Field, ...]:
@@ -127,7 +129,8 @@ def compile_edition(rendered: Rendered, publication: Publication, issue: str, fi
     distinct = tuple(dict.fromkeys(gaps))
     order = tuple(map(distinct.index, gaps))
     links = tuple(_link(gap, publication) for gap in distinct)
-    edition = Edition(issue, digest, publication, subject, html, text, head, body, order, distinct, links, risky)
+    edition = Edition(issue, digest, publication, subject, html, text, head, body, order, distinct, links, risky,
+                      rendered.pictures)  # fmt: skip
     if mistakes := edition.mistakes(edition.neutral_reader):
         raise InputError([Problem(file, None, f"nobody can be written to: {mistake}") for mistake in mistakes])
     return edition

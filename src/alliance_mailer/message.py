@@ -3,11 +3,14 @@
 And what comes back from the next hop: an `Outcome`.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from email.utils import format_datetime
 from enum import StrEnum
 from functools import lru_cache
+from hashlib import sha256
+from uuid import UUID
 
 from . import mime
 from .contact import Contact
@@ -101,6 +104,12 @@ def address(edition: Edition, contact: Contact, *, date: datetime, key: bytes) -
         message_key(key, list_id, edition.issue, contact.address),
         unsubscribe_token(key, list_id, contact.address),
     )
+
+
+def request_key(messages: Sequence[Message]) -> str:
+    """An idempotency key, a UUID: the same edition, people and order always have the same one, and no others."""
+    names = "\0".join((messages[0].edition.sha256, *(message.key for message in messages)))
+    return str(UUID(bytes=sha256(names.encode()).digest()[:16], version=5))
 
 
 class Verdict(StrEnum):

@@ -57,7 +57,7 @@ class Policy:
         if outcome.verdict is not Verdict.DEFERRED:
             return outcome, 0
         if outcome.about_us:  # as soon as that is settled
-            return outcome, int(now.timestamp())
+            return outcome, int(now.timestamp() + math.ceil(outcome.retry_after or 0))
         wait = outcome.retry_after or self.retry[min(delivery.attempts, len(self.retry)) - 1]
         due = math.ceil(now.timestamp() + wait)
         late = delivery.tried_at is not None and due - delivery.tried_at.timestamp() > self.give_up_after

@@ -116,8 +116,10 @@ class Report:
 
     # A sending ----------------------------------------------------------------------------------------------------
 
-    def plan(self, edition: Edition, people: str, banner: str, left: int, size: int, time: str) -> None:
-        """Who, how many, from whom, through what, how much, how long."""
+    def plan(
+        self, edition: Edition, people: str, banner: str, left: int, size: int, time: str, notes: Sequence[str] = ()
+    ) -> None:
+        """Who, how many, from whom, through what, how much, how long, and what else is to be known."""
         publication = edition.publication
         rows = [
             ("subject", edition.subject.shown()),
@@ -126,6 +128,7 @@ class Report:
             ("through", banner),
             ("size", f"{_bytes(size)} a message, {_bytes(size * left)} in all"),
             *([("time", time)] if time else []),
+            *(("note", note) for note in notes),
         ]
         self.rows(edition, rows)
 

@@ -4,9 +4,9 @@ import contextlib
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from .config import Config, TransportConfig
@@ -14,12 +14,14 @@ from .deliver import Later, deliver
 from .edition import Edition
 from .errors import MailerError, TransportRefused, TryLater
 from .handover import Writer
-from .ledger import Delivery, Ledger, Sending, Tally
-from .message import Message, Outcome, address
+from .ledger import Delivery, Keyed, KeyedRequest, Ledger, Sending, Tally
+from .message import Message, Outcome, address, request_key
 from .pace import DAY, Brake, Pace
-from .signing import signing_key
+from .signing import existing_key, signing_key
 from .suppressed import write_back
-from .transports import Transport, connect, transport_module
+from .transports import Traits, Transport, connect, transport_module
+
+_MARGIN = 300.0  # seconds of a provider's window that are not counted on: it may be busy, and clocks differ
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,50 @@ def banner(chosen: TransportConfig, issue: str) -> str:
     return described
 
 
+def in_doubt(
+    project: Path,
+    config: Config,
+    chosen: TransportConfig,
+    ledger: Ledger,
+    sending: Sending,
+    edition: Edition,
+    at: datetime,
+) -> list[KeyedRequest]:
+    """The requests that this transport may be sent once more, with their idempotency key, to learn what became of them.
+
+    Not those whose key would be another now: the edition, a person or the secret has changed.
+    """
+    traits: Traits = transport_module(chosen.use).TRAITS
+    if not traits.window or sending.rehearsal:
+        return []
+    secret = existing_key(project, config.secret_env, os.environ)
+    if secret is None:
+        return []
+    since = at - timedelta(seconds=traits.window - _MARGIN)
+    key = _keyed(config, chosen, sending, edition, secret).key
+    found = ledger.repeatable(sending, banner(chosen, sending.issue), since)
+    return [request for request in found if key(request.deliveries) == request.key]
+
+
+def _keyed(config: Config, chosen: TransportConfig, sending: Sending, edition: Edition, secret: bytes) -> Keyed:
+    addressed = _addressed(config, edition, secret)
+    traits: Traits = transport_module(chosen.use).TRAITS
+
+    def key(deliveries: Sequence[Delivery]) -> str:
+        return request_key([addressed(delivery) for delivery in deliveries])
+
+    return Keyed(banner(chosen, sending.issue), traits.batch, key)
+
+
+def _addressed(config: Config, edition: Edition, secret: bytes) -> Callable[[Delivery], Message]:
+    zone = config.publication.timezone
+
+    def addressed(delivery: Delivery) -> Message:
+        return address(edition, delivery.contact, date=delivery.planned_at.astimezone(zone), key=secret)
+
+    return addressed
+
+
 def run_sending(
     project: Path,
     config: Config,
@@ -58,14 +104,20 @@ def run_sending(
     waits: Callable[[datetime], None],
     limit: int | None = None,
     clock: Callable[[], datetime] = now,
+    repeats: Sequence[KeyedRequest] = (),
 ) -> Ending:
-    """Send to whom `plan` planned and who is left of earlier plans: about so many `people`. `tally`: before `plan`.
+    """Send to whom `plan` planned and who is left of earlier plans: about so many `people`. First, what is `in_doubt`.
+
+    `tally`: before `plan`.
 
     Raises ConfigError, TransportRefused or TryLater where there is no way out at all; nothing is planned then.
     And SentElsewhere or TryLater where there can be no receipt; people are planned then, and nothing is sent.
     """
+    name = banner(chosen, sending.issue)
+    traits: Traits = transport_module(chosen.use).TRAITS
     key = signing_key(project, config.secret_env, os.environ)
-    zone, name = config.publication.timezone, banner(chosen, sending.issue)
+    keyed = _keyed(config, chosen, sending, edition, key) if traits.window else None
+    written = _addressed(config, edition, key)
 
     def opened() -> Transport:
         return connect(chosen.use, chosen.options, project=project, issue=sending.issue, environ=os.environ)
@@ -73,7 +125,7 @@ def run_sending(
     def addressed(delivery: Delivery) -> Message:
         if receipt:
             receipt.touch(delivery.contact.address)
-        return address(edition, delivery.contact, date=delivery.planned_at.astimezone(zone), key=key)
+        return written(delivery)
 
     first = connect(
         chosen.use, chosen.options, project=project, issue=sending.issue, environ=os.environ, fresh=fresh
@@ -106,6 +158,7 @@ def run_sending(
                 pace=Pace(name, chosen.rate, chosen.domain_rate, remembered),
                 brake=Brake(config.delivery.brake, tally),
                 now=clock, stopped=interrupted, settled=heard, waits=waits, limit=limit,
+                keyed=keyed, repeats=repeats,
             )  # fmt: skip
         except (TransportRefused, TryLater) as error:
             stopped = error

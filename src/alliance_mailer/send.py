@@ -29,16 +29,16 @@ from .errors import (
 from .forgotten import recognised
 from .handover import Writer, find_receipt, has_lessons, learn
 from .issue import Issue
-from .ledger import Audience, Ledger, Planned, Sending, Tally
+from .ledger import Audience, KeyedRequest, Ledger, Planned, Sending, Tally
 from .ledger.sqlite import open_ledger
 from .message import Message
 from .pace import at_least
 from .receipt import Receipt, git_command
 from .report import Report, duration, people
-from .run import Ending, banner, now, run_sending
+from .run import Ending, banner, in_doubt, now, run_sending
 from .signing import existing_key, signing_key
 from .suppressed import read_in
-from .transports import transport_module
+from .transports import Traits, refuse_pictures, transport_module
 from .walltime import to_instant
 
 
@@ -128,7 +128,9 @@ class _Run:
         if planned is None:
             self._refuse_empty(audience)
             self._ask_again_after_drift(audience.joined)
-        left = tally.waiting + tally.deferred
+        repeats = [] if self.request.dry_run or planned is None else self._in_doubt()
+        doubtful = sum(each.in_doubt for each in repeats)
+        left = tally.waiting + tally.deferred + doubtful
         joining = audience.joined if plans else 0
         self._refuse_another_edition(planned, left + joining)
         if plans:
@@ -141,7 +143,8 @@ class _Run:
         transport_module(self.chosen.use).check(
             self.chosen.options, project=self.project, issue=self.issue.number, environ=os.environ
         )
-        self._show(left, joining, audience, tally)
+        refuse_pictures(self.chosen.use, self.edition)
+        self._show(left, joining, audience, tally, doubtful)
         if self.issue.send_at and to_instant(self.issue.send_at, self.config.publication.timezone) > self.clock():
             report.warn(f"{self.issue.file} says send_at {self.issue.send_at:%Y-%m-%d %H:%M}; this sends now")
         if self.request.dry_run:
@@ -151,7 +154,15 @@ class _Run:
             report.say("\nA dry run: nothing was written or sent.")
             return 0
         self._ask(self._total(left + joining))
-        return self._deliver(tally, audience, fresh=planned is None, plans=plans, total=left + joining)
+        return self._deliver(tally, audience, fresh=planned is None, plans=plans, total=left + joining, repeats=repeats)
+
+    def _in_doubt(self) -> list[KeyedRequest]:
+        return in_doubt(self.project, self.config, self.chosen, self.ledger, self.sending, self.edition, self.clock())
+
+    @property
+    def _traits(self) -> Traits:
+        traits: Traits = transport_module(self.chosen.use).TRAITS
+        return traits
 
     @property
     def _command(self) -> str:
@@ -306,7 +317,7 @@ class _Run:
         report.document(report.tally(self.sending, tally, planned))
         return 1 if tally.refused or tally.unknown else 0
 
-    def _show(self, left: int, joining: int, audience: Audience, tally: Tally) -> None:
+    def _show(self, left: int, joining: int, audience: Audience, tally: Tally, doubtful: int) -> None:
         done = f"; {tally.accepted} have it" if tally.accepted else ""
         if self.request.to_new or not tally.planned:
             apart = f", {audience.suppressed} suppressed" if audience.suppressed else ""
@@ -319,7 +330,10 @@ class _Run:
             who += f"; {self.request.limit} of them now"
         size = len(Message(self.edition, self.edition.neutral_reader, self.clock(), "0" * 32, "0" * 32).as_bytes())
         total = self._total(left + joining)
-        self.report.plan(self.edition, who, self._banner(), total, size, self._time(total))
+        notes = list(self._traits.notes)
+        if doubtful:
+            notes.append(f"{people(doubtful)} in doubt: {self._traits.name} is asked once more, with the same key")
+        self.report.plan(self.edition, who, self._banner(), total, size, self._time(total), notes)
 
     def _time(self, count: int) -> str:
         if self.sending.rehearsal:
@@ -348,7 +362,16 @@ class _Run:
         if sys.stdin.readline().strip() != number:
             raise UsageError("nothing was sent", hint=f"{self._command}, and type {number}")
 
-    def _deliver(self, tally: Tally, audience: Audience, *, fresh: bool, plans: bool, total: int) -> int:
+    def _deliver(
+        self,
+        tally: Tally,
+        audience: Audience,
+        *,
+        fresh: bool,
+        plans: bool,
+        total: int,
+        repeats: list[KeyedRequest],
+    ) -> int:
         def plan() -> None:
             if plans:
                 self.ledger.plan(self.sending, self._plan(audience), self.clock())
@@ -359,6 +382,7 @@ class _Run:
                 self.project, self.config, self.chosen, self.ledger, self.sending, self.edition,
                 tally=tally, people=self._total(total), fresh=fresh, plan=plan,
                 settled=progress.settled, waits=progress.waits, limit=limit, clock=self.clock,
+                repeats=repeats,
             )  # fmt: skip
         return self._conclude(ending)
 
@@ -374,12 +398,15 @@ class _Run:
             report.document(document | {"transport": self._banner()})
         if left:
             report.say(f"{people(left)} left{self._why(ending.later)}: run the same command again{self._when()}.")
+        doubtful = sum(each.in_doubt for each in self._in_doubt())
+        if doubtful:
+            report.say(f"{people(doubtful)} in doubt: run the same command again soon, and {self._traits.name} tells.")
         self._say_what_next(tally)
         if ending.interrupted:
             return 130
         if ending.stopped:
             return ending.stopped.code
-        return 75 if left else 1 if tally.refused or tally.unknown else 0
+        return 75 if left or doubtful else 1 if tally.refused or tally.unknown else 0
 
     def _why(self, later: Later | None) -> str:
         return f" ({later.reason})" if later else ""

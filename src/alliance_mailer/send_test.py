@@ -15,7 +15,7 @@ from .issue import Issue
 from .message import Verdict, address
 from .report import Report
 from .signing import existing_key, signing_key
-from .transports import connect, transport_module
+from .transports import connect, refuse_pictures, transport_module
 from .unsubscribe import keyed
 
 
@@ -28,8 +28,10 @@ def send_test(
     to: str,
     as_: str | None,
     transport: str | None,
+    *,
+    sandbox: bool = False,
 ) -> int:
-    """Send to one address. Returns the exit code."""
+    """Send to one address; in a `sandbox` the provider looks at it and delivers nothing. Returns the exit code."""
     recipient = _canonical("--to", to)
     suppressed = read_suppressions(project / "contacts" / "suppressed.csv", "contacts/suppressed.csv")
     key = existing_key(project, config.secret_env, os.environ)
@@ -53,10 +55,13 @@ def send_test(
     # An id of its own: Gmail shows one of two messages with the same, and the real one must arrive.
     message = replace(message, key=keyed(key, "test", edition.issue, recipient, now.isoformat()))
     place = f"test/{issue.number}"
-    opened = connect(chosen.use, chosen.options, project=project, issue=place, environ=os.environ)
+    refuse_pictures(chosen.use, edition)
+    opened = connect(chosen.use, chosen.options, project=project, issue=place, environ=os.environ, sandbox=sandbox)
     with contextlib.closing(opened):
         [outcome] = opened.carry(iter([[message]]))
     banner = transport_module(chosen.use).describe(chosen.options, place)
+    if sandbox:
+        banner += f", sandbox: {transport_module(chosen.use).TRAITS.sandbox}; nothing is delivered"
     report.say(f"{outcome.verdict}: {message.subject}\n  to {recipient} through {banner}: {outcome.reply}")
     report.document({"issue": issue.number, "to": recipient, "verdict": outcome.verdict, "reply": outcome.reply,
                      "message_id": message.message_id})  # fmt: skip

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from alliance_mailer.contact import Contact, Suppression
 from alliance_mailer.errors import TryLater
-from alliance_mailer.ledger import Delivery, Ledger, Planned, Sending, Settled, Spent, Tally
+from alliance_mailer.ledger import Delivery, Keyed, Ledger, Planned, Sending, Settled, Spent, Tally
 from alliance_mailer.message import Outcome, Verdict
 
 from .rows import ANN, BOB, EVE, NOW, PEOPLE, PLAN, REHEARSAL, SENDING, addresses, claim, contact, plan, settle, stage
@@ -301,6 +301,89 @@ class LedgerContract:
         settle(ledger, claim(ledger), Verdict.REFUSED)
         settle(ledger, claim(ledger), Verdict.ACCEPTED)
         assert addresses(ledger.deliveries(SENDING, ["waiting", "refused"])) == [EVE, ANN]
+
+    # Requests with a key ---------------------------------------------------------------------------------------------
+
+    def post(self, ledger: Ledger, *sizes: int) -> list[list[Delivery]]:
+        """Claim one request of each size, each with the key of its people."""
+        keyed = [Keyed("resend", size, lambda rows: "+".join(addresses(rows))) for size in sizes]
+        return [ledger.exchange(SENDING, [], each.size, NOW, keyed=each) for each in keyed]
+
+    def repeatable(self, ledger: Ledger, transport: str = "resend", age: int = 0) -> list[tuple[str, list[str]]]:
+        found = ledger.repeatable(SENDING, transport, NOW - timedelta(seconds=age))
+        return [(each.key, [row.contact.address for row in each.deliveries]) for each in found]
+
+    def test_a_request_in_doubt_may_go_again_as_it_was(self, connect: Open) -> None:
+        ledger = connect()
+        plan(ledger, [EVE, ANN, BOB])
+        self.post(ledger, 2, 1)
+        assert self.repeatable(ledger) == []  # their run is alive
+        ledger.recover(SENDING, repeat=False)
+        assert self.repeatable(connect()) == [("eve@example.org+ann@example.org", [EVE, ANN]), (BOB, [BOB])]
+        assert [each.in_doubt for each in ledger.repeatable(SENDING, "resend", NOW)] == [2, 1]
+
+    def test_one_exchange_remembers_as_many_requests_as_it_claims(self, ledger: Ledger) -> None:
+        plan(ledger, [EVE, ANN, BOB])
+        ledger.exchange(SENDING, [], 3, NOW, keyed=Keyed("resend", 2, lambda rows: "+".join(addresses(rows))))
+        ledger.recover(SENDING, repeat=False)
+        assert [people for _, people in self.repeatable(ledger)] == [[EVE, ANN], [BOB]]
+
+    def test_a_request_is_repeated_whole_though_a_part_of_it_is_settled(self, ledger: Ledger) -> None:
+        plan(ledger)
+        (rows,) = self.post(ledger, 3)
+        settle(ledger, rows[:1], Verdict.ACCEPTED)
+        settle(ledger, rows[1:2], Verdict.REFUSED)
+        ledger.recover(SENDING, repeat=False)
+        (request,) = ledger.repeatable(SENDING, "resend", NOW)
+        assert [row.state for row in request.deliveries] == ["accepted", "refused", "unknown"]
+        settle(ledger, request.deliveries, Verdict.ACCEPTED)
+        assert ledger.tally(SENDING) == Tally(accepted=2, refused=1)  # what was settled stays
+        assert self.repeatable(ledger) == []
+
+    def test_what_stays_in_doubt_may_go_again(self, ledger: Ledger) -> None:
+        plan(ledger)
+        (rows,) = self.post(ledger, 3)
+        settle(ledger, rows, Verdict.UNKNOWN)
+        (request,) = ledger.repeatable(SENDING, "resend", NOW)
+        settle(ledger, request.deliveries, Verdict.UNKNOWN)
+        assert ledger.tally(SENDING) == Tally(unknown=3)
+        assert len(self.repeatable(ledger)) == 1
+
+    def test_a_key_is_worth_nothing_later_or_elsewhere(self, ledger: Ledger) -> None:
+        plan(ledger)
+        self.post(ledger, 3)
+        ledger.recover(SENDING, repeat=False)
+        assert self.repeatable(ledger, age=-1) == []
+        assert self.repeatable(ledger, "brevo") == []
+        assert ledger.repeatable(REHEARSAL, "resend", NOW) == []
+
+    @pytest.mark.parametrize("what", ["put off", "released", "left", "resent", "suppressed", "renamed"])
+    def test_a_request_that_is_no_longer_whole_is_never_repeated(self, ledger: Ledger, what: str) -> None:
+        plan(ledger)
+        (rows,) = self.post(ledger, 3)
+        match what:
+            case "put off":
+                settle(ledger, rows[:1], Verdict.DEFERRED, due=60)
+            case "released":
+                ledger.release(rows[:1])
+        ledger.recover(SENDING, repeat=False)
+        match what:
+            case "left" | "resent":
+                ledger.resolve(SENDING, resend=what == "resent", addresses=[BOB])
+            case "suppressed":
+                ledger.suppress([Suppression(EVE, "unsubscribe")])
+            case "renamed":
+                ledger.rename(EVE, "forgotten")
+                ledger.suppress([Suppression("forgotten", "erased")])
+        assert self.repeatable(ledger) == []
+
+    def test_who_was_accepted_may_be_suppressed_since(self, ledger: Ledger) -> None:
+        plan(ledger)
+        (rows,) = self.post(ledger, 3)
+        settle(ledger, rows[:1], Verdict.ACCEPTED)
+        ledger.suppress([Suppression(ANN, "unsubscribe")])
+        ledger.recover(SENDING, repeat=False)
+        assert len(self.repeatable(ledger)) == 1  # the provider knows the key, or has none of it
 
     # Several connections ---------------------------------------------------------------------------------------------
 

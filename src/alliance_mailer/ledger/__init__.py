@@ -53,6 +53,28 @@ class Settled:
 
 
 @dataclass(frozen=True, slots=True)
+class Keyed:
+    """How claimed rows become requests with an idempotency key, which are remembered as they are."""
+
+    transport: str  # whose key it is, as people know it
+    size: int  # rows a request
+    key: Callable[[Sequence[Delivery]], str]
+
+
+@dataclass(frozen=True, slots=True)
+class KeyedRequest:
+    """A request in doubt that may go again unchanged: its rows in their order; some may be settled."""
+
+    key: str
+    deliveries: tuple[Delivery, ...]
+
+    @property
+    def in_doubt(self) -> int:
+        """How many are."""
+        return sum(delivery.state == "unknown" for delivery in self.deliveries)
+
+
+@dataclass(frozen=True, slots=True)
 class Spent:
     """So many messages went to a transport in a second; `domain` where domains have a rate, else empty."""
 
@@ -151,8 +173,12 @@ class Ledger(Protocol):
         *,
         put_off: Callable[[Delivery], int] | None = None,
         spent: Sequence[Spent] = (),
+        keyed: Keyed | None = None,
     ) -> list[Delivery]:
         """One transaction: write down what became of claimed rows, and claim up to `limit` others that are due.
+
+        Where requests are `keyed`, each run of `size` rows, and the rest, is remembered as one, for `repeatable`; and a
+        settled row may be one of `repeatable`, too.
 
         Who was suppressed since the plan is not claimed, and a hard bounce suppresses. `put_off` is asked with each row
         as it would be claimed: 0, or the second (since 1970) before which it is not to be tried; it may add to `spent`,
@@ -161,6 +187,12 @@ class Ledger(Protocol):
 
     def release(self, deliveries: Iterable[Delivery]) -> None:
         """Put claimed rows back as if they had not been tried."""
+
+    def repeatable(self, sending: Sending, transport: str, since: datetime) -> list[KeyedRequest]:
+        """The requests in doubt that a transport was sent since then, oldest first.
+
+        Only whole ones, none of whose rows was put off, planned again, left as it is, or suppressed since.
+        """
 
     def tally(self, sending: Sending) -> Tally:
         """Count."""

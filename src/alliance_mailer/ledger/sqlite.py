@@ -4,6 +4,7 @@ import contextlib
 import fcntl
 import itertools
 import json
+import operator
 import re
 import sqlite3
 import time
@@ -17,7 +18,7 @@ from typing import Any, Literal
 from ..contact import Contact, Suppression
 from ..disk import alone
 from ..errors import ConfigError, IssueHeld, TryLater
-from . import KEPT, STATES, Audience, Delivery, Mistakes, Planned, Sending, Settled, Spent, Tally
+from . import KEPT, STATES, Audience, Delivery, Keyed, KeyedRequest, Mistakes, Planned, Sending, Settled, Spent, Tally
 
 _SQL = dict(
     re.findall(
@@ -32,7 +33,7 @@ _LOOKS = 2000  # rows passed over in one transaction, 10 ms: then other connecti
 Durability = Literal["process", "power"]
 
 _APPLICATION = 0x6D61696C  # "mail"
-_VERSION = 2
+_VERSION = 3
 
 
 def open_ledger(path: Path, *, dry_run: bool = False, durability: Durability = "process") -> "SqliteLedger":
@@ -262,6 +263,7 @@ class SqliteLedger:
         *,
         put_off: Callable[[Delivery], int] | None = None,
         spent: Sequence[Spent] = (),
+        keyed: Keyed | None = None,
     ) -> list[Delivery]:
         """See the protocol."""
         second = int(now.timestamp())
@@ -281,21 +283,31 @@ class SqliteLedger:
                 self._db.executemany(_SQL["claim"], [(second, delivery.id) for delivery in taken])
                 claimed += taken
             self._db.executemany(_SQL["spend"], [astuple(each) for each in spent])
+            if keyed:
+                for start in range(0, len(claimed), keyed.size):
+                    self._remember(keyed, claimed[start : start + keyed.size], second)
         return claimed
 
+    def _remember(self, keyed: Keyed, rows: Sequence[Delivery], second: int) -> None:
+        values = (keyed.key(rows), keyed.transport, second, len(rows))
+        request = self._db.execute(_SQL["add_request"], values).fetchone()[0]
+        self._db.executemany(_SQL["add_to_request"], [(request, place, row.id) for place, row in enumerate(rows)])
+
     def _settle(self, sending: Sending, settled: Sequence[Settled], second: int, now: datetime) -> None:
-        rows = [
-            (
-                each.outcome.verdict,
-                each.due,
-                each.outcome.reply[:1000],
-                each.outcome.provider_id,
-                second,
-                each.delivery.id,
-            )
-            for each in settled
-        ]
-        self._db.executemany(_SQL["settle"], rows)
+        for query, state in (("settle", "sending"), ("settle_repeated", "unknown")):
+            rows = [
+                (
+                    each.outcome.verdict,
+                    each.due,
+                    each.outcome.reply[:1000],
+                    each.outcome.provider_id,
+                    second,
+                    each.delivery.id,
+                )
+                for each in settled
+                if each.delivery.state == state
+            ]
+            self._db.executemany(_SQL[query], rows)
         for each in settled:
             if each.outcome.hard and not sending.rehearsal:
                 reason, source = f"hard bounce: {each.outcome.reply}", f"issue {sending.issue}"
@@ -321,6 +333,15 @@ class SqliteLedger:
         """See the protocol."""
         with self._transaction():
             self._db.executemany(_SQL["release"], [(delivery.id,) for delivery in deliveries])
+
+    def repeatable(self, sending: Sending, transport: str, since: datetime) -> list[KeyedRequest]:
+        """See the protocol."""
+        values = (transport, int(since.timestamp()), sending.issue, sending.rehearsal)
+        rows = self._rows("repeatable", values)
+        return [
+            KeyedRequest(key, tuple(_delivery(row[1:]) for row in group))
+            for key, group in itertools.groupby(rows, key=operator.itemgetter(0))
+        ]
 
     def tally(self, sending: Sending) -> Tally:
         """See the protocol. A living run's claims count as waiting."""

@@ -1,23 +1,66 @@
 """Transports, the ways out: one file each, named as `use` in mailer.toml names it.
 
-| file    | carries a message                                                          |
-| ------- | -------------------------------------------------------------------------- |
-| `files` | into a file; nothing leaves this machine                                    |
-| `smtp`  | to a mail server (RFC 5321), with TLS and AUTH                              |
+| file                                      | carries a message                                                |
+| ----------------------------------------- | ---------------------------------------------------------------- |
+| `files`                                   | into a file; nothing leaves this machine                         |
+| `smtp`                                    | to a mail server (RFC 5321), with TLS and AUTH                   |
+| `ses`, `mailgun`, `postal`, `graph`       | over HTTP, to a provider that takes it byte for byte             |
+| `postmark`, `resend`, `brevo`, `sendgrid` | over HTTP, to a provider that takes its fields, many in a request |
 
 A transport's module has `LOCAL` (does nothing leave this machine?), `CONNECTIONS` (how many are good without a word in
-mailer.toml), a frozen dataclass `Options`, whose fields are its keys in mailer.toml, `describe(options, issue)` for
-people, `check(options, …)` of what needs no connection, and `connect(options, …) -> Transport`. A local one has
-`written` and `where`, too. A file that begins with an underscore is a part of one.
+mailer.toml), `TRAITS` (what it makes of a message), a frozen dataclass `Options`, whose fields are its keys in
+mailer.toml, `describe(options, issue)` for people, `check(options, …)` of what needs no connection, and
+`connect(options, …) -> Transport`, with `sandbox` where it has one. A local one has `written` and `where`, too. A file
+that begins with an underscore is a part of one.
 """
 
 import importlib
 import pkgutil
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
+from ..edition import Edition
+from ..errors import ConfigError, UsageError
 from ..message import Message, Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Traits:
+    """What a transport makes of a message on its way, and how it takes them."""
+
+    name: str  # for people
+    takes: Literal["bytes", "fields"]  # the message as it was seen, or what it is composed of
+    message_id: bool  # is it kept?
+    date: bool
+    dkim: bool  # does a signature of ours survive?
+    headers: bool  # List-Unsubscribe and friends
+    pictures: bool  # can they travel inside the mail?
+    batch: int = 1  # messages a request, at most
+    window: int = 0  # seconds in which the same request is taken once (idempotency key); 0: no key
+    sandbox: str = ""  # what keeps a `mailer test --sandbox` from being delivered; empty: nothing does
+
+    @property
+    def notes(self) -> list[str]:
+        """What a person should know before it is sent."""
+        lost = [name for name, kept in (("Message-ID", self.message_id), ("Date", self.date)) if not kept]
+        notes = [f"{' and '.join(lost)} will be replaced by {self.name}"] if lost else []
+        if self.takes == "fields":
+            notes.append(f"{self.name} composes the message itself, from the subject, texts and headers that you saw")
+        elif not self.dkim:
+            notes.append(f"{self.name} takes the message apart and composes it anew")
+        return notes
+
+
+def refuse_pictures(use: str, edition: Edition) -> None:
+    """Raise ConfigError where pictures travel inside the mail, and the transport cannot carry them."""
+    traits: Traits = transport_module(use).TRAITS
+    if edition.pictures and not traits.pictures:
+        raise ConfigError(
+            f"{traits.name} carries no pictures inside a mail, and this issue has {len(edition.pictures)}",
+            hint='[newsletter] assets_url = "https://…/" links them from a web server instead',
+        )
 
 
 class Transport(Protocol):
@@ -52,12 +95,23 @@ def transport_module(use: str) -> Any:
 
 
 def connect(
-    use: str, options: Any, *, project: Path, issue: str, environ: Mapping[str, str], fresh: bool = False
+    use: str,
+    options: Any,
+    *,
+    project: Path,
+    issue: str,
+    environ: Mapping[str, str],
+    fresh: bool = False,
+    sandbox: bool = False,
 ) -> Transport:
-    """Open a transport; `fresh` when nothing of this issue was sent through it before.
+    """Open a transport; `fresh` when nothing of this issue was sent through it before, `sandbox` to deliver nothing.
 
-    Raises ConfigError, TransportRefused or TryLater.
+    Raises ConfigError, TransportRefused or TryLater; UsageError for a sandbox where there is none.
     """
     module = transport_module(use)
-    transport: Transport = module.connect(options, project=project, issue=issue, environ=environ, fresh=fresh)
+    if sandbox and not module.TRAITS.sandbox:
+        having = [name for name in transport_names() if transport_module(name).TRAITS.sandbox]
+        raise UsageError(f"{module.TRAITS.name} has no sandbox", hint=f"these have one: {', '.join(having)}")
+    more = {"sandbox": True} if sandbox else {}
+    transport: Transport = module.connect(options, project=project, issue=issue, environ=environ, fresh=fresh, **more)
     return transport

@@ -91,7 +91,7 @@ _TABLE: tuple[tuple[str, str, str], ...] = (
     ("", r"must issue .{0,3}starttls|(tls|encryption) (is )?(required|needed)|requires (tls|encryption)", _TLS),
     ("", r"send as this|sendasdenied|send as denied|not owned by user|not allowed to send (as|from)", _SEND_AS),
     ("", r"not authori[sz]ed to perform", _RIGHTS),
-    ("", r"not verified|not a verified|unverified|sender signature|not a confirmed", _UNVERIFIED),
+    ("", r"not verified|not a verified|verified sender|unverified|sender signature|not a confirmed", _UNVERIFIED),
     ("", r"mapiexception\w*quota|mailbox full; storedrv", _FULL),
     ("", r"null mx", _NULL_MX),
     ("", r"bad outbound sender|outbound spam|restricted entit", _RESTRICTED),

@@ -12,9 +12,11 @@ from urllib.parse import quote
 from ..disk import write_atomically
 from ..errors import ConfigError, TryLater
 from ..message import Message, Outcome, Verdict
+from . import Traits
 
 LOCAL = True
 CONNECTIONS = 1
+TRAITS = Traits("files", "bytes", message_id=True, date=True, dkim=True, headers=True, pictures=True)
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,7 @@ from pathlib import Path
 
 from ..errors import TransportRefused, TryLater
 from ..message import Message, Outcome, Verdict
+from . import Traits
 from ._smtp_codes import meaning
 from ._smtp_letter import Letter, Offers, in_order, letter, offers, say
 from ._smtp_presets import PRESETS
@@ -36,10 +37,11 @@ from ._smtp_session import Options, check, describe, open_session
 from ._smtp_verdict import judge
 from ._smtp_wire import Lost, Wire
 
-__all__ = ["CONNECTIONS", "LOCAL", "PRESETS", "Options", "check", "connect", "describe"]
+__all__ = ["CONNECTIONS", "LOCAL", "PRESETS", "TRAITS", "Options", "check", "connect", "describe"]
 
 LOCAL = False
 CONNECTIONS = 5
+TRAITS = Traits("the mail server", "bytes", message_id=True, date=True, dkim=True, headers=True, pictures=True)
 
 _FINAL_DOT = 600.0  # seconds; RFC 5321, 4.5.3.2.6: impatience here means a second copy
 _GOODBYE = 5.0  # seconds; nothing hangs on the answer to QUIT
