@@ -190,3 +190,13 @@ def test_a_limit_leaves_everybody_for_the_time_that_it_names_and_gives_nobody_up
     assert "24 people left (they are to be tried again later): run the same command again after" in second.out
     assert len(server.asked) == 1
     assert status(mailer)["deferred"] == 24
+
+
+def test_a_doctor_connects_and_says_how_the_key_is_tried(provider, mailer):
+    server = provider("postmark")
+    result = mailer("doctor")
+    said = "without TLS; mailer test --transport api --sandbox tries the key; nothing was sent"
+    assert f"postmark localhost:{server.port} (LIVE): connected, {said}" in result.out
+    server.stop()
+    assert "cannot connect to localhost" in mailer("doctor").out
+    assert server.asked == []

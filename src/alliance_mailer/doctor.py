@@ -228,6 +228,9 @@ def _transport(project: Path, way: TransportConfig, environ: Mapping[str, str]) 
     connect(way.use, way.options, project=project, issue="N", environ=environ).close()
     tls, user = getattr(way.options, "tls", ""), getattr(way.options, "user", "")
     encrypted = {"": "", "none": ", without TLS"}.get(tls, ", TLS verified")
+    if (url := getattr(way.options, "base_url", None)) is not None:  # a mail API
+        encrypted = ", without TLS" if url.startswith("http:") else ", TLS verified"
+        encrypted += f"; mailer test --transport {way.name} --sandbox tries the key" if module.TRAITS.sandbox else ""
     yield Line("ok", "", f"{banner}: connected{encrypted}{f', logged in as {user}' if user else ''}; nothing was sent")
     if _is_loopback(getattr(way.options, "host", "")):
         milters = _asked(project, "postconf", "-h", "smtpd_milters")

@@ -170,6 +170,7 @@ class ApiContract:
 
     def test_no_connection_is_a_reason_to_try_later(self, web, opened, edition):
         transport = opened()
+        transport.close()  # as an idle connection is
         web.stop()
         outcomes, error = carried(transport, *self.many(edition))
         assert outcomes == []
@@ -266,13 +267,17 @@ class ApiContract:
         assert isinstance(error, TransportRefused)
         assert self.posts(web) == []
 
-    def test_a_certificate_of_nobody_we_know_is_refused(self, opened, edition, certified):
+    def test_a_certificate_of_nobody_we_know_is_refused_before_any_message(self, opened, certified):
         stranger = Web(self.answer, tls=certified())
-        outcomes, error = carried(opened(stranger.url), *self.many(edition))
+        with pytest.raises(TransportRefused, match="TLS failed"):
+            opened(stranger.url)
         stranger.stop()
-        assert outcomes == []
-        assert isinstance(error, TransportRefused)
         assert stranger.asked == []
+
+    def test_nobody_at_home_is_a_reason_to_try_later_before_any_message(self, web, opened):
+        web.stop()
+        with pytest.raises(TryLater, match="cannot connect"):
+            opened()
 
     # Secrets and settings ----------------------------------------------------------------------------------------------
 

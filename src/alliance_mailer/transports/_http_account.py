@@ -73,10 +73,12 @@ def basic(user: str, password: str) -> str:
     return f"Basic {base64.b64encode(f'{user}:{password}'.encode()).decode()}"
 
 
-def open_http(api: Api, timeout: float) -> Http:
-    """A way to it for one thread; it connects with the first request."""
+def open_http(api: Api, base_url: str, timeout: float) -> Http:
+    """A connection to it, for one thread; no key is tried yet. Raises TryLater, or TransportRefused for its TLS."""
     secrets = {each for each in api.secrets if each}
     api.secrets.update(base64.b64encode(each.encode()).decode() for each in secrets)
     api.secrets.update(value.removeprefix("Basic ") for value in api.headers.values() if value.startswith("Basic "))
     headers = {"User-Agent": "alliance-mailer", "Accept": "application/json", **api.headers}
-    return Http(api, Wire(headers, timeout))
+    wire = Wire(headers, timeout)
+    wire.open(base_url)
+    return Http(api, wire)

@@ -41,6 +41,10 @@ class Wire:
         self._headers, self._timeout = headers, timeout
         self._open: dict[str, tuple[http.client.HTTPConnection, float]] = {}  # by server; when it was last used
 
+    def open(self, url: str) -> None:
+        """Connect. Raises TryLater, or TransportRefused where the server cannot be trusted."""
+        self._connection(urlsplit(url))
+
     def exchange(self, request: Request) -> Answer:
         """Raises Lost; TryLater where there is no connection, TransportRefused where it cannot be trusted."""
         where = urlsplit(request.url)

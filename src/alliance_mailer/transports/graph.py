@@ -61,7 +61,7 @@ def check(options: Options, *, project: Path, issue: str, environ: Mapping[str, 
 
 
 def connect(options: Options, *, project: Path, issue: str, environ: Mapping[str, str], fresh: bool = False) -> Http:
-    """Open it; the token is asked for with the first message. Raises ConfigError."""
+    """Open it; the token is asked for with the first message. Raises ConfigError, TryLater or TransportRefused."""
     check(options, project=project, issue=issue, environ=environ)
     key = secret(options.client_secret_env, environ)
     secrets = {key}
@@ -69,7 +69,7 @@ def connect(options: Options, *, project: Path, issue: str, environ: Mapping[str
         TRAITS.name, TRAITS.batch, _LARGEST, partial(_write, options), _read, _says, secrets=secrets,
         authorize=_authorization(options, key, secrets, time.monotonic),
     )  # fmt: skip
-    return open_http(api, options.timeout)
+    return open_http(api, options.base_url, options.timeout)
 
 
 def _authorization(

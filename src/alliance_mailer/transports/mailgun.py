@@ -61,14 +61,14 @@ def connect(
     fresh: bool = False,
     sandbox: bool = False,
 ) -> Http:
-    """Open it. Raises ConfigError."""
+    """Open it. Raises ConfigError, TryLater or TransportRefused."""
     check(options, project=project, issue=issue, environ=environ)
     key = secret(options.api_key_env, environ)
     api = Api(
         TRAITS.name, TRAITS.batch, _LARGEST, partial(_write, options, sandbox=sandbox), _read, _says,
         headers={"Authorization": basic("api", key)}, secrets={key},
     )  # fmt: skip
-    return open_http(api, options.timeout)
+    return open_http(api, options.base_url, options.timeout)
 
 
 def _write(options: Options, messages: Sequence[Message], *, sandbox: bool) -> Request:

@@ -47,14 +47,14 @@ def check(options: Options, *, project: Path, issue: str, environ: Mapping[str, 
 
 
 def connect(options: Options, *, project: Path, issue: str, environ: Mapping[str, str], fresh: bool = False) -> Http:
-    """Open it. Raises ConfigError."""
+    """Open it. Raises ConfigError, TryLater or TransportRefused."""
     check(options, project=project, issue=issue, environ=environ)
     key = secret(options.api_key_env, environ)
     api = Api(
         TRAITS.name, TRAITS.batch, _LARGEST, partial(_write, options), _read,
         headers={"X-Server-API-Key": key}, secrets={key},
     )  # fmt: skip
-    return open_http(api, options.timeout)
+    return open_http(api, options.base_url, options.timeout)
 
 
 def _write(options: Options, messages: Sequence[Message]) -> Request:

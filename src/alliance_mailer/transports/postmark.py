@@ -65,14 +65,14 @@ def connect(
     fresh: bool = False,
     sandbox: bool = False,
 ) -> Http:
-    """Open it. Raises ConfigError."""
+    """Open it. Raises ConfigError, TryLater or TransportRefused."""
     check(options, project=project, issue=issue, environ=environ)
     token = "POSTMARK_API_TEST" if sandbox else secret(options.token_env, environ)
     api = Api(
         TRAITS.name, TRAITS.batch, _LARGEST, partial(_write, options), _read, _says,
         headers={"X-Postmark-Server-Token": token}, secrets={token},
     )  # fmt: skip
-    return open_http(api, options.timeout)
+    return open_http(api, options.base_url, options.timeout)
 
 
 def _write(options: Options, messages: Sequence[Message]) -> Request:

@@ -90,14 +90,14 @@ def connect(
     fresh: bool = False,
     sandbox: bool = False,
 ) -> Http:
-    """Open it. Raises ConfigError, and TransportRefused where there are no credentials."""
+    """Open it. Raises ConfigError, TryLater, or TransportRefused, also where there are no credentials."""
     check(options, project=project, issue=issue, environ=environ)
     secrets: set[str] = set()
     api = Api(
         TRAITS.name, TRAITS.batch, _LARGEST, partial(_write, options, _signer(options, secrets), sandbox=sandbox),
         _read, _says, ascii_only, secrets=secrets,
     )  # fmt: skip
-    return open_http(api, options.timeout)
+    return open_http(api, _base_url(options), options.timeout)
 
 
 Signer = Callable[[str, bytes], dict[str, str]]
