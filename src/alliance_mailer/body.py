@@ -58,13 +58,15 @@ class Body:
         self.images: list[Image] = []
         tokens = MARKDOWN.parse(text)
         for token in tokens:
+            if token.map:  # the file's lines, not the body's
+                token.map = [line + first_line for line in token.map]
             if token.type == "inline":
                 self._collect(token)
         self._take_apart(list(_blocks(tokens)))
         self._check_pairs()
 
     def _line(self, token: Token) -> int:
-        return (token.map[0] if token.map else 0) + self._first_line
+        return token.map[0] if token.map else self._first_line
 
     def _problem(self, line: int, message: str, hint: str = "") -> None:
         self._problems.append(Problem(self._file, line, message, hint))
@@ -77,9 +79,11 @@ class Body:
             if token.type in ("softbreak", "hardbreak"):
                 line += 1
             elif token.type == "link_open":
+                token.meta["line"] = line
                 end = next(i for i in range(index, len(children)) if children[i].type == "link_close")
                 self.links.append(Link(str(token.attrs["href"]), plain(children[index:end]), line))
             elif token.type == "image":
+                token.meta["line"] = line
                 self.images.append(Image(str(token.attrs["src"]), plain(token.children or []), line))
 
     def _take_apart(self, blocks: list[list[Token]]) -> None:

@@ -5,7 +5,7 @@ Read from YAML's node tree, not its values: there `issue: 2.10` is still 2.10 an
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, tzinfo
 
 import yaml
@@ -39,6 +39,7 @@ class FrontMatter:
     audience: tuple[str, ...] = ("subscribers",)
     template: str = "digest"
     send_at: datetime | None = None
+    lines: dict[str, int] = field(default_factory=dict)  # where each key stands
 
 
 # Invisible in an editor. C1 controls, a Windows quote pasted as U+0092 for instance, make Gmail clip even a tiny mail.
@@ -116,6 +117,7 @@ class _Reader:
                 self._problem(key_node, f"the key {key!r} stands here a second time")
             else:
                 seen[key] = value
+                self.meta.lines[key] = key_node.start_mark.line + 1
         return seen
 
     def _text(self, key: str, node: yaml.Node, *, empty: bool = False) -> str:

@@ -58,6 +58,8 @@ class Issue:
     pictures: Mapping[str, Picture] = field(default_factory=dict)  # the local ones by src
     nonce: str = ""
     fields: tuple[Field, ...] = ()
+    source: str = ""  # the file's text
+    lines: Mapping[str, int] = field(default_factory=dict)  # where each key of the front matter stands
 
     @property
     def dateline(self) -> str:
@@ -126,7 +128,7 @@ def parse_issue(text: str, *, file: str, number: str, folder: Path, project: Pat
     for index, line in enumerate(text.split("\n"), 1):
         if bad := CONTROL.search(line):
             problems.append(Problem(file, index, f"control character U+{ord(bad[0]):04X}; type what is meant there"))
-    text = CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
+    source = text = CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
     nonce = sha256(text.encode()).hexdigest()
     markers = Markers(nonce)
     marked = _mark_fields(_blank_comments(text, file, problems), markers, file, problems)
@@ -160,6 +162,8 @@ def parse_issue(text: str, *, file: str, number: str, folder: Path, project: Pat
         pictures=pictures,
         nonce=nonce,
         fields=markers.fields,
+        source=source,
+        lines=meta.lines,
     )
 
 

@@ -3,7 +3,7 @@
 import html
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,8 @@ from .plaintext import plain_text
 from .publication import Publication
 from .responsive import compile_mjml, inline_css
 from .slots import Field, MarkerError, Markers
-from .theme import ContactFields, MergeField, Theme
+from .theme import ContactFields, MergeField, Origins, Theme
+from .trace import marked, resolved
 
 WIDTH = 640  # px, of the message
 _TEXT_WIDTH = 528  # px, of a picture inside the text
@@ -42,20 +43,15 @@ def render(issue: Issue, publication: Publication, templates: Path) -> Rendered:
 
     Raises InputError with file:line of the template. Nothing is fetched and no file outside the template's folder read.
     """
-    folder = templates / issue.template
-    if not (folder / "message.mjml.j2").is_file():
-        known = [path.parent.name for path in templates.glob("*/message.mjml.j2")]
-        message = f'there is no template "{issue.template}"{did_you_mean(issue.template, known)}'
-        raise InputError(Problem(issue.file, None, message, f"make {templates.name}/{issue.template}/message.mjml.j2"))
     markers = issue.markers()
-    theme = Theme(folder, f"{templates.name}/{issue.template}", markers)
+    theme = _theme(issue, templates, markers)
     context = _context(issue, publication, markers)
-    mjml = theme.render("message.mjml.j2", context)
-    compiled = compile_mjml(mjml, lambda line: theme.origin("message.mjml.j2", context, line))
+    mjml = theme.render(_MESSAGE, context)
+    compiled = compile_mjml(mjml, lambda line: theme.origin(_MESSAGE, context, line))
     page = inline_css(compiled, theme.css("inline.css"), theme.css("client.css"))
-    _check_fields(markers, page, mjml, lambda line: theme.origin("message.mjml.j2", context, line))
+    _check_fields(markers, page, mjml, lambda line: theme.origin(_MESSAGE, context, line))
     text = plain_text(issue, publication, markers)
-    if (folder / "message.txt.j2").is_file():
+    if (templates / issue.template / "message.txt.j2").is_file():
         context["text"] = text
         text = theme.render("message.txt.j2", context)
         _check_fields(markers, text, text, lambda line: theme.origin("message.txt.j2", context, line))
@@ -74,6 +70,39 @@ def _check_fields(markers: Markers, text: str, source: str, origin: Callable[[in
         found = re.search(f"<[^<>]*{error.mark}", source) or re.search(error.mark, source)
         line = source.count("\n", 0, found.end()) + 1 if found else 1
         raise InputError(Problem(*origin(line), markers.shown(str(error)))) from None
+
+
+@dataclass(frozen=True, slots=True)
+class Traced:
+    """Where everything in a rendered issue was written, for the checks."""
+
+    mjml: str  # what the template made
+    origins: Sequence[Origins]  # for each line of it
+    html: str  # as `Rendered.html`, each element with data-at="file:line", or a comment <!--at file:line--> in it
+    markers: Markers
+
+
+def trace(issue: Issue, publication: Publication, templates: Path) -> Traced:
+    """Render `issue` once more, marking each element with its author's file and line. Raises as `render` does."""
+    markers = issue.markers()
+    theme = _theme(issue, templates, markers)
+    context = _context(issue, publication, markers, file=issue.file)
+    mjml, origins = theme.render(_MESSAGE, context), theme.origins(_MESSAGE, context)
+    compiled = compile_mjml(marked(mjml, origins), lambda line: origins[line - 1][0][1:])
+    page = inline_css(compiled, theme.css("inline.css"), theme.css("client.css"))
+    return Traced(mjml, origins, resolved(page, origins), markers)
+
+
+_MESSAGE = "message.mjml.j2"
+
+
+def _theme(issue: Issue, templates: Path, markers: Markers) -> Theme:
+    folder = templates / issue.template
+    if not (folder / _MESSAGE).is_file():
+        known = [path.parent.name for path in templates.glob(f"*/{_MESSAGE}")]
+        message = f'there is no template "{issue.template}"{did_you_mean(issue.template, known)}'
+        raise InputError(Problem(issue.file, None, message, f"make {templates.name}/{issue.template}/{_MESSAGE}"))
+    return Theme(folder, f"{templates.name}/{issue.template}", markers)
 
 
 # What a template sees ----------------------------------------------------------------------------------------------
@@ -115,9 +144,10 @@ class _SectionView:
     entries: Sequence[_EntryView]
 
 
-def _context(issue: Issue, publication: Publication, markers: Markers) -> dict[str, Any]:
+def _context(issue: Issue, publication: Publication, markers: Markers, file: str = "") -> dict[str, Any]:
+    """`file`: mark what stands in the issue with it, and its line."""
     sources = {src: _source(picture, publication) for src, picture in issue.pictures.items()}
-    body = _BodyHtml(issue.pictures, sources)
+    body = _BodyHtml(issue.pictures, sources, file)
     headlines = next((s.entries for s in issue.sections if s.kind == "headlines"), ())
     titles = [body.inline(entry.blocks[1]) for entry in headlines]
     hero = None
@@ -172,17 +202,32 @@ def _fit(picture: Picture, width: int) -> tuple[int, int]:
 class _BodyHtml:
     """Markdown's tokens as HTML that survives the chain."""
 
-    def __init__(self, pictures: Mapping[str, Picture], sources: Mapping[str, str]) -> None:
-        self._pictures, self._sources = pictures, sources
+    def __init__(self, pictures: Mapping[str, Picture], sources: Mapping[str, str], file: str) -> None:
+        self._pictures, self._sources, self._file = pictures, sources, file
         self._renderer = RendererHTML(MARKDOWN)
         rules: dict[str, Any] = self._renderer.rules
         rules["image"] = self._image
 
     def blocks(self, tokens: Sequence[Token]) -> Markup:
+        tokens = self._marked(tokens)
         return Markup(self._renderer.render(tokens, MARKDOWN.options, {}).rstrip("\n"))  # noqa: S704 (escaped by it)
 
     def inline(self, token: Token) -> Markup:
-        return Markup(self._renderer.renderInline(token.children or [], MARKDOWN.options, {}))  # noqa: S704
+        children = self._marked(token.children or [])
+        return Markup(self._renderer.renderInline(children, MARKDOWN.options, {}))  # noqa: S704
+
+    def _marked(self, tokens: Sequence[Token]) -> Sequence[Token]:
+        if not self._file:
+            return tokens
+        copies: list[Token] = []
+        for token in tokens:
+            line = token.meta.get("line") or (token.map[0] if token.map else None)
+            attrs = {**token.attrs, "data-at": f"{self._file}:{line}"} if line and token.nesting >= 0 else token.attrs
+            if token.hidden and token.nesting > 0:  # a paragraph of a tight list has no element
+                copies.append(Token("html_block", "", 0, content=f"<!--at {html.escape(self._file)}:{line}-->"))
+            children = token.children if token.type == "image" else list(self._marked(token.children or []))
+            copies.append(replace(token, attrs=attrs, children=children))
+        return copies
 
     def _image(self, tokens: Sequence[Token], index: int, options: Any, env: Any) -> str:
         token = tokens[index]
@@ -192,4 +237,5 @@ class _BodyHtml:
         if picture := self._pictures.get(src):
             size = ' width="{}" height="{}"'.format(*_fit(picture, _TEXT_WIDTH))
         source = self._sources.get(src, src)
+        size += f' data-at="{html.escape(str(token.attrs["data-at"]))}"' if "data-at" in token.attrs else ""
         return f'<img src="{html.escape(source)}" alt="{html.escape(alt)}"{size} />'

@@ -31,7 +31,7 @@ AT_IMPORT = "(?i:@" + "".join(_LETTER.format(c, ord(c), ord(c.upper())) for c in
 
 def compile_mjml(source: str, origin: Callable[[int], tuple[str, int]]) -> str:
     """HTML from MJML. `origin` knows the template's file and line of a line of it. Raises InputError."""
-    text = normalised(_numeric_entities(source))  # each thing stays on its line
+    text = well_formed(source)
 
     def error(line: int, message: str) -> InputError:
         return InputError(Problem(*origin(line), message))
@@ -62,6 +62,11 @@ def compile_mjml(source: str, origin: Callable[[int], tuple[str, int]]) -> str:
         if type(panic).__name__ != "PanicException":
             raise
         raise error(1, f"the MJML compiler cannot take this template: {panic}") from None
+
+
+def well_formed(source: str) -> str:
+    """MJML as it goes to the compiler: XML without named entities, each thing on the line where it was."""
+    return normalised(_numeric_entities(source))
 
 
 def _forbidden(text: str) -> tuple[int, str] | None:

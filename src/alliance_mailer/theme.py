@@ -73,6 +73,11 @@ def _defined(value: Any) -> bool:
 _MARK = re.compile("\ue000([0-9]+):([0-9]+)\ue001(?!\ue000)")  # of several on one spot, the innermost
 
 
+_ANY_MARK = re.compile("\ue000[0-9]+:[0-9]+\ue001")
+
+Origins = list[tuple[int, str, int]]  # of one line of a text: from which column on, the template's file and line
+
+
 class _LineMarks(jinja2.ext.Extension):
     """Marks where each line of template text came from, so that an error in the result names the template's line."""
 
@@ -113,20 +118,27 @@ class Theme:
         return self._render(self._env, name, context)
 
     def origin(self, name: str, context: Mapping[str, Any], line: int) -> tuple[str, int]:
-        """The template's file and line that a line of the text comes from.
+        """The template's file and line that a line of the text comes from."""
+        origins = self.origins(name, context)
+        _, file, at = origins[min(line, len(origins)) - 1][0]
+        return file, at
+
+    def origins(self, name: str, context: Mapping[str, Any]) -> list[Origins]:
+        """The same for every line of the text, and for each part of it: a line can have come from several.
 
         The text is rendered again, with marks in it: in the first rendering, a filter over it would have met them.
         """
         marked = self._render(self._marking, name, context)
         files = self._marking.mailer_files  # type: ignore[attr-defined]
-        place = (name, 1)
-        for number, text in enumerate(marked.split("\n"), 1):
-            marks = [(files[int(file)], int(at)) for file, at in _MARK.findall(text)]
-            place = marks[0] if marks else place
-            if number == line:
-                break
-            place = marks[-1] if marks else place
-        return f"{self._name}/{place[0]}", place[1]
+        origins: list[Origins] = []
+        last = (f"{self._name}/{name}", 1)
+        for text in marked.split("\n"):
+            found: Origins = []
+            for mark in _MARK.finditer(text):
+                last = (f"{self._name}/{files[int(mark[1])]}", int(mark[2]))
+                found.append((len(_ANY_MARK.sub("", text[: mark.start()])), *last))
+            origins.append(found or [(0, *last)])
+        return origins
 
     def _render(self, env: jinja2.Environment, name: str, context: Mapping[str, Any]) -> str:
         try:
