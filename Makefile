@@ -7,6 +7,7 @@
 #   make bench       the benchmarks, as ratios from one run
 #   make docs        writes the reference pages from the code
 #   make golden      rewrites tests/golden; the diff is the review
+#   make refresh-caniemail   what mail programs can show, anew from npm
 #   make lock        resolves the dependencies anew
 #   make clean       removes what the above made
 
@@ -17,9 +18,9 @@ BIN := $(VENV)/bin
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
   $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && command -v $$p && exit; done; echo python3)
 
-.PHONY: help demo test check acceptance bench docs golden lock clean
+.PHONY: help demo test check acceptance bench docs golden refresh-caniemail lock clean
 help:
-	@sed -n 's/^# \{0,1\}//p' Makefile | sed -n '1,/^$$/!p' | head -11
+	@sed -n 's/^# \{0,1\}//p' Makefile | sed -n '1,/^$$/!p' | head -10
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
@@ -55,13 +56,17 @@ acceptance: $(VENV)/dev
 	@$(BIN)/python -m pytest -n auto tests/acceptance
 
 bench: $(VENV)/dev
-	@for each in compile.py startup.py 'smtp.py --quick' 'http.py --rounds 1 --seconds 3'; do echo "== benchmarks/$$each"; $(BIN)/python benchmarks/$$each || exit 1; done
+	@for each in compile.py startup.py check.py 'smtp.py --quick' 'http.py --rounds 1 --seconds 3'; do echo "== benchmarks/$$each"; $(BIN)/python benchmarks/$$each || exit 1; done
 
 docs: $(VENV)/dev
 	@COLUMNS=100 $(BIN)/python docs/generate.py
 
 golden: $(VENV)/dev
 	@GOLDEN=write $(BIN)/python -m pytest -q tests/test_golden.py
+
+# What mail programs can show, from npm; once a season is enough.
+refresh-caniemail: $(VENV)/dev
+	@$(BIN)/python tools/caniemail.py
 
 # uv resolves for all Pythons and platforms at once; it is not needed for anything else.
 lock:

@@ -1,69 +1,52 @@
-"""Checks: what should not be sent as it is, each finding with file and line.
+"""Checks: what should not be sent as it is, each finding with file, line and what to do.
 
-One file a family; each has `check(issue) -> Iterator[Finding]`. A finding is no reading error: the issue builds, but a
-transport that leaves this machine refuses it until it is mended or allowed (`--allow RULE`).
+One file a family; a rule is a function in it, from a `Proof` to flaws. A finding is no reading error: the issue builds,
+but a transport that leaves this machine refuses it until its errors are mended or allowed (`--allow RULE`).
 """
 
 import importlib
 import pkgutil
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from datetime import date
 
-from ..contact import read_columns
-from ..errors import InputError, did_you_mean
-from ..issue import Issue
-from ..slots import Field
+from ._proof import Proof, pull
+from ._rule import Finding, Rule
 
-RULES = {
-    "A004": "every picture has a text for who does not see it",
-    "L001": "a link has an address that a reader's mail program can open",
-    "M005": "a message stays below 1 MB",
-    "M010": "the lists of the audience are there, and have a column for each merge field",
-}
+__all__ = ["RULES", "Finding", "Proof", "Rule", "errors_in", "pull", "run_checks"]
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing to look at."""
-
-    rule: str  # L001
-    severity: str  # error, warning
-    file: str
-    line: int | None
-    message: str
-    fix: str
-    column: int | None = None
-
-    def __str__(self) -> str:
-        place = f"{self.file}:{self.line}" if self.line else self.file
-        return f"{place}: {self.message} [{self.rule}]"
+def _rules() -> Iterator[Rule]:
+    for module in pkgutil.iter_modules(__path__):
+        if not module.name.startswith("_"):
+            family = importlib.import_module(f"{__name__}.{module.name}")
+            yield from (value for value in vars(family).values() if isinstance(value, Rule))
 
 
-def run_checks(issue: Issue) -> list[Finding]:
-    """What all families find, in the order of the file."""
-    families = sorted(module.name for module in pkgutil.iter_modules(__path__))
-    found = [finding for name in families for finding in importlib.import_module(f"{__name__}.{name}").check(issue)]
-    return sorted(found, key=lambda finding: (finding.line or 0, finding.rule))
+RULES: Mapping[str, Rule] = {rule.id: rule for rule in sorted(_rules(), key=lambda rule: rule.id)}
 
 
-def check_audience(issue: Issue, fields: Iterable[Field], contacts: Path) -> list[Finding]:
-    """M010. A list may be absent, in a fresh clone for instance; `send` needs it, `build` does not."""
-    columns: set[str] = set()
-    for name in issue.audience:
-        try:
-            columns |= read_columns(contacts, name)
-        except InputError as error:
-            fix = "name a list that is in contacts/: audience: […]"
-            return [Finding("M010", "warning", issue.file, None, str(error), fix)]
-    found = []
-    for field in fields:
-        if field.name not in columns:
-            # With a fallback everybody would get that: a typo, perhaps.
-            severity = "error" if field.fallback is None else "warning"
-            message = f"no list of the audience has a column {field.name}{did_you_mean(field.name, columns)}"
-            found.append(Finding("M010", severity, issue.file, None, message, "write the field as the list names it"))
-    return found
+def run_checks(proof: Proof, today: date, rules: Iterable[str] = RULES) -> list[Finding]:
+    """What the rules find, in the order of the files, the issue first; without what is ignored on `today`."""
+    known = {each.rule for each in proof.preferences.ignore if each.until is None or today <= each.until}
+    found = [finding for rule in rules if rule not in known for finding in RULES[rule].findings(proof)]
+    found = [finding for finding in dict.fromkeys(found) if not _is_ignored(finding, proof)]
+    first = proof.issue.file
+    return sorted(found, key=lambda each: (each.file != first, each.file, each.line or 0, each.column or 0, each.rule))
+
+
+# In the author's file, on the line itself or alone on the line above: <!-- check: ignore L001 because … -->
+_IGNORE = re.compile(r"check: ignore ((?:[A-Z][0-9]{3}[ ,]+)+)(?!-->|-?#\}|\*/)\S")
+
+
+def _is_ignored(finding: Finding, proof: Proof) -> bool:
+    lines = proof.lines(finding.file)
+    if not finding.line or finding.line > len(lines):
+        return False
+    near = [lines[finding.line - 1]]
+    if finding.line > 1 and re.fullmatch(r"\s*(<!--|\{#|/\*|#).*", lines[finding.line - 2]):
+        near.append(lines[finding.line - 2])
+    return any(finding.rule in re.split("[ ,]+", match[1]) for line in near for match in _IGNORE.finditer(line))
 
 
 def errors_in(findings: Sequence[Finding], allowed: Collection[str]) -> list[Finding]:
