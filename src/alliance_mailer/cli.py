@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -58,25 +58,11 @@ class Session:
         return self.config
 
     def load(self, number: str, *, mark: str = "") -> tuple[Issue, Edition, list[Finding]]:
-        """Read, render and compile an issue; `mark` goes before its subject."""
-        from dataclasses import replace
+        """Read, render, compile and check an issue; `mark` goes before its subject."""
+        from .load import load
 
-        from .checks import check_audience, run_checks
-        from .edition import compile_edition
-        from .issue import load_issue
-        from .render import render
-
-        issue = load_issue(self.project, number, self.config.publication.timezone)
-        publication = self.config.publication
-        rendered = render(issue, publication, self.project / "templates")
-        if mark:
-            rendered = replace(rendered, subject=mark + rendered.subject)
-        edition = compile_edition(rendered, publication, issue.number, issue.file)
-        return (
-            issue,
-            edition,
-            run_checks(issue) + check_audience(issue, edition.merge_fields, self.project / "contacts"),
-        )
+        loaded = load(self.project, self.config, number, mark=mark)
+        return loaded.issue, loaded.edition, loaded.findings
 
 
 def _print_version(wanted: bool) -> None:
@@ -169,7 +155,7 @@ def import_(
 
     session: Session = context.obj
     session.open()
-    raise typer.Exit(import_manuscript(session.project, session.report, manuscript, number))
+    raise typer.Exit(import_manuscript(session.project, session.report, manuscript, number, session.load))
 
 
 @app.command()
@@ -227,22 +213,47 @@ def build(
 
 
 @app.command()
-def check(context: typer.Context, issue: IssueOption) -> None:
+def check(
+    context: typer.Context,
+    issue: Annotated[
+        str | None, typer.Option("--issue", metavar="N", help="The issue's number, as in issues/N.md.")
+    ] = None,
+    only: Annotated[list[str] | None, typer.Option("--only", metavar="RULE", help="Only this rule.")] = None,
+    skip: Annotated[list[str] | None, typer.Option("--skip", metavar="RULE", help="All but this rule.")] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Exit code 1 for warnings, too.")] = False,
+    online: Annotated[
+        bool, typer.Option("--online", help="Also ask the network: links, pictures, DNS, the one-click endpoint.")
+    ] = False,
+    form: Annotated[str, typer.Option("--format", metavar="FORM", help="text, json, github or sarif.")] = "text",
+    list_: Annotated[bool, typer.Option("--list", help="Print all rules.")] = False,
+    explain: Annotated[
+        str | None, typer.Option("--explain", metavar="RULE", help="Print what a rule is for, and what to do.")
+    ] = None,
+) -> None:
     """Name every mistake that keeps the issue from being sent, with file and line. Exit code 1 where there is one.
 
     \b
     mailer check --issue 2.6
+    mailer check --issue 2.6 --online --strict
+    mailer check --explain L001
     """
-    from .checks import errors_in
+    from datetime import datetime
+
+    from .check import Wanted, check_issue, print_rules
+    from .errors import UsageError
+    from .load import compiled, proof
 
     session: Session = context.obj
-    session.open()
-    loaded, _, findings = session.load(issue)
-    session.report.findings(findings, as_warnings=False, result=True)
-    if not findings:
-        session.report.say(f"{loaded.file}: nothing found")
-    session.report.document({"findings": _as_json(findings)})
-    raise typer.Exit(1 if errors_in(findings, ()) else 0)
+    if list_ or explain is not None:
+        print_rules(session.report, explain)
+        return
+    wanted = Wanted(only or (), skip or (), strict, online, form)
+    if issue is None:
+        raise UsageError("which issue?", hint="mailer check --issue N")
+    config = session.open()
+    pulled = proof(session.project, config, *compiled(session.project, config, issue))
+    today = datetime.now(config.publication.timezone).date()
+    raise typer.Exit(check_issue(session.report, pulled, wanted, today))
 
 
 @app.command()
@@ -483,12 +494,6 @@ def doctor(context: typer.Context) -> None:
 
     session: Session = context.obj
     raise typer.Exit(doctor(session.find(), session.report, os.environ))
-
-
-def _as_json(findings: list[Finding]) -> list[dict[str, Any]]:
-    from dataclasses import asdict
-
-    return [asdict(finding) for finding in findings]
 
 
 def _relative(path: Path) -> Path:

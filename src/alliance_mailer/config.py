@@ -3,15 +3,17 @@
 import re
 import tomllib
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import MISSING, dataclass, field, fields
 from datetime import tzinfo
 from pathlib import Path
 from typing import Any, Literal, get_type_hints
 
 from .cadence import read_cadence
+from .check_settings import CHECK
 from .errors import ConfigError, Problem, did_you_mean
 from .newsletter import NEWSLETTER
 from .pace import Policy, Rate
+from .preferences import NONE, Preferences
 from .publication import Publication, default_list_id
 from .schedule_settings import APPROVAL, SCHEDULE, ApprovalPolicy, Schedule
 from .setting import DELIVERY, EVERY_TRANSPORT, STRING, TABLE, Setting, expected, fits, found, shown
@@ -44,6 +46,8 @@ class Config:
     durability: Literal["process", "power"]  # what the ledger survives: kill -9; a power cut, too
     approval: ApprovalPolicy
     schedule: Schedule
+    checks: Preferences = NONE
+    lines: Mapping[str, int] = field(default_factory=dict)  # where each key stands, by its path: newsletter.from
 
     @property
     def zones(self) -> Sequence[tuple[str, tzinfo]]:
@@ -104,7 +108,7 @@ class _Reader:
         self._problems.append(Problem(FILE, self._lines.get(path), message, hint))
 
     def config(self, data: dict[str, Any]) -> Config:
-        known = ("newsletter", "transport", "transports", "delivery", "ledger", "approval", "schedule")
+        known = ("newsletter", "transport", "transports", "delivery", "ledger", "approval", "schedule", "check")
         for key, value in data.items():
             if key not in known:
                 kind = "table" if isinstance(value, dict) else "key"
@@ -123,11 +127,15 @@ class _Reader:
         ledger = self._ledger(tables["ledger"])
         approval = ApprovalPolicy(**self._settings("approval", tables["approval"], APPROVAL))
         schedule = self._schedule(tables["schedule"], transports)
+        checks = self._settings("check", tables["check"], CHECK)
         if self._problems or publication is None:
             raise ConfigError(sorted(self._problems, key=lambda problem: problem.line or 0))
         secret_env = str(tables["newsletter"].get("secret_env", ""))
         usable = {name: transport for name, transport in transports.items() if transport}
-        return Config(publication, usable, ledger, secret_env, Policy(**delivery), durability, approval, schedule)
+        return Config(
+            publication, usable, ledger, secret_env, Policy(**delivery), durability, approval, schedule,
+            Preferences(**checks), self._lines,
+        )  # fmt: skip
 
     def _table(self, path: str, value: Any) -> dict[str, Any]:
         if isinstance(value, dict):
@@ -186,9 +194,9 @@ class _Reader:
                 self._problem(path, f"{path}: a control character or line break in it")
             else:
                 options[key] = tuple(value) if isinstance(value, list) else value
-        for field in fields(module.Options):
-            if field.name not in table and field.default is MISSING:
-                self._problem(f"{place}.{field.name}", f"{place}.{field.name} is missing", f'{field.name} = "…"')
+        for option in fields(module.Options):
+            if option.name not in table and option.default is MISSING:
+                self._problem(f"{place}.{option.name}", f"{place}.{option.name} is missing", f'{option.name} = "…"')
         if len(self._problems) > before:
             return None
         return TransportConfig(name, use, module.Options(**options), **common)

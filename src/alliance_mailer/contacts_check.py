@@ -7,29 +7,17 @@ from dataclasses import asdict
 from pathlib import Path
 
 from .checks import Finding
+from .checks.audience import MEANT, NEVER
 from .contact import FORGOTTEN, Contact, list_names, read_lists, read_suppressions
 from .errors import InputError
 from .forgotten import identities
 from .report import Report, people
 from .suppressed import NAME
 
-# Mailboxes of a function, not of a person (RFC 2142): nobody there has subscribed, and complaints come easily.
-_NEVER = {"abuse", "postmaster", "mailer-daemon", "hostmaster", "webmaster", "noreply", "no-reply", "root", "spam"}
+# Mailboxes of several people (RFC 2142).
 _ROLES = {"info", "admin", "sales", "support", "contact", "office", "help", "marketing", "billing", "security", "news"}
 
-# One slip of the finger away from where half of all mail goes; some of these are traps that ruin a reputation.
-_TYPOS = {
-    "gmail.com": "gmial.com gmai.com gmal.com gmil.com gamil.com gnail.com gmaill.com gmail.co gmail.con gmail.cm"
-    " gmali.com ggmail.com gmail.comm",
-    "hotmail.com": "hotmial.com hotmal.com hotmil.com hotamil.com homail.com hotmail.co hotmail.con hormail.com",
-    "outlook.com": "outlok.com outloo.com outlook.co outlook.con oulook.com outllok.com",
-    "yahoo.com": "yaho.com yahooo.com yhaoo.com yhoo.com yahoo.co yahoo.con",
-    "yahoo.co.jp": "yahoo.co.jo yaho.co.jp yahoo.cp.jp yahoo.co.jpp",
-    "icloud.com": "iclod.com icloud.co icloud.con icoud.com",
-}
 _RUNS = re.compile(r"\s*(=|[+@-].*[(!|])")  # not a telephone number, an @name or a dash
-
-_MEANT = {typo: meant for meant, typos in _TYPOS.items() for typo in typos.split()}
 
 
 def check_contacts(project: Path, report: Report, lists: Sequence[str], key: bytes | None) -> int:
@@ -85,12 +73,12 @@ def _findings(contact: Contact, first_seen: dict[str, str], suppressed: dict[str
     if winner := first_seen.get(contact.address):
         yield _finding("P002", "warning", contact, f"stands in {winner} already")
     first_seen.setdefault(contact.address, contact.source)
-    if local.partition("+")[0] in _NEVER:
+    if local.partition("+")[0] in NEVER:
         yield _finding("P003", "warning", contact, f"{local}@ reads no newsletter")
     elif local in _ROLES:
         yield _finding("P003", "warning", contact, f"{local}@ is read by several people, or by none")
-    if domain in _MEANT:
-        yield _finding("P004", "warning", contact, f"is {domain} meant to be {_MEANT[domain]}?")
+    if domain in MEANT:
+        yield _finding("P004", "warning", contact, f"is {domain} meant to be {MEANT[domain]}?")
     if contact.address in suppressed:
         why = suppressed[contact.address]
         yield _finding("P005", "warning", contact, f"is suppressed{f': {why}' if why else ''}")

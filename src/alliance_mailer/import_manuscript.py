@@ -1,15 +1,17 @@
 """What `mailer import` does: a manuscript becomes `issues/N.md`, its pictures beside it."""
 
 import re
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
-from .checks import run_checks
+from .checks import Finding, errors_in
 from .disk import read_text, write_atomically
+from .edition import Edition
 from .errors import InputError, Problem
-from .issue import NUMBER, load_issue
+from .issue import NUMBER, Issue
 from .manuscript import Definition, issue_definition
 from .report import Report
 
@@ -17,8 +19,11 @@ _PICTURES = (".png", ".jpg", ".jpeg", ".gif")
 _OTHER_KINDS = (".docx", ".doc", ".odt", ".rtf", ".pdf", ".html", ".htm")
 
 
-def import_manuscript(project: Path, report: Report, manuscript: Path, number: str | None) -> int:
-    """Write the issue, and say what is left to do. Returns the exit code.
+Look = Callable[[str], tuple[Issue, Edition, list[Finding]]]
+
+
+def import_manuscript(project: Path, report: Report, manuscript: Path, number: str | None, look: Look) -> int:
+    """Write the issue, and say what is left to do, which `look` finds. Returns the exit code.
 
     Raises InputError where nothing was written.
     """
@@ -36,7 +41,7 @@ def import_manuscript(project: Path, report: Report, manuscript: Path, number: s
     copied = _copy_pictures(definition, manuscript.parent, project / "issues")
     for note in definition.notes:
         report.warn(f"{manuscript}: {note}")
-    return _conclude(project, report, manuscript, definition, [name, *copied])
+    return _conclude(report, manuscript, definition, [name, *copied], look)
 
 
 def _copy_pictures(definition: Definition, source: Path, target: Path) -> list[str]:
@@ -58,21 +63,20 @@ def _copy_pictures(definition: Definition, source: Path, target: Path) -> list[s
     return copied
 
 
-def _conclude(project: Path, report: Report, manuscript: Path, definition: Definition, written: list[str]) -> int:
+def _conclude(report: Report, manuscript: Path, definition: Definition, written: list[str], look: Look) -> int:
     document: dict[str, Any] = {"issue": definition.number, "file": written[0], "notes": list(definition.notes)}
     try:
-        issue = load_issue(project, definition.number)
+        issue, _, findings = look(definition.number)
     except InputError as mistakes:
         report.document({**document, "problems": [asdict(problem) for problem in mistakes.problems]})
         report.say(f"{manuscript} → {', '.join(written)}, where there is something to mend:")
         for problem in mistakes.problems:
             report.warn(str(problem))
         return 1
-    findings = run_checks(issue)
     stories = next((len(section.entries) for section in issue.sections if section.kind == "details"), 0)
     report.say(f"{manuscript} → {', '.join(written)}: {stories} stories, {len(issue.links)} links")
-    if findings:
-        report.say(f"{len(findings)} things to mend before it can be sent: mailer check --issue {issue.number}")
+    if errors := errors_in(findings, ()):
+        report.say(f"{len(errors)} things to mend before it can be sent: mailer check --issue {issue.number}")
     report.say(f"\nNext: mailer build --issue {issue.number}")
     report.document({**document, "findings": [asdict(finding) for finding in findings]})
     return 0

@@ -108,6 +108,7 @@ class Report:
     ) -> None:
         """Findings, one a line; `as_warnings` where they stop nothing, `result` where they were asked for."""
         out = self.out if result else sys.stderr
+        findings = [finding for finding in findings if finding.severity != "info"]  # `mailer check` has them
         for finding in findings:
             word = "warning" if as_warnings else finding.severity
             _print(_styled(f"{word}: ", "33" if word == "warning" else "31") + str(finding), out)

@@ -284,7 +284,7 @@ def pull(
         merge_fields=edition.merge_fields,
         key_lines=key_lines or {},
         people=people,
-        previous=_previous(project, issue),
+        previous=_previous(project, issue, publication),
     )
 
 
@@ -295,10 +295,10 @@ def _message(edition: Edition, address: str, when: datetime) -> Message:
     return Message(edition, contact, when, key=token[::-1], token=token)
 
 
-def _previous(project: Path, issue: Issue) -> Issue | None:
+def _previous(project: Path, issue: Issue, publication: Publication) -> Issue | None:
     """The issue before this one, if there is one that can be read."""
     earlier = [number for number in issue_numbers(project) if number_order(number) < number_order(issue.number)]
     try:
-        return load_issue(project, earlier[-1]) if earlier else None
+        return load_issue(project, earlier[-1], publication.timezone) if earlier else None
     except InputError:
         return None
