@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from alliance_mailer.checks import RULES
 from conftest import change, start
 from terminal import at_a_terminal
 
@@ -212,18 +213,23 @@ def test_build_gives_a_program_its_manifest(project, mailer, tmp_path):
 
 def test_check_finds_nothing_in_the_example(project, mailer):
     result = mailer("check", "--issue", "2.6")
-    assert (result.code, result.out) == (0, "issues/2.6.md: nothing found\n")
+    assert result.code == 0
+    assert "warning" not in result.out
+    assert "error" not in result.out
+    assert "the sender is at example.org, a name reserved for examples [H002]" in result.out
+    assert f"1 remark, by {len(RULES)} rules" in result.out
 
 
 def test_check_names_each_mistake_with_its_line(project, mailer):
     change(project / "issues" / "2.6.md", "(https://www.mda.mil/)", "(#)")
     result = mailer("check", "--issue", "2.6", "--json")
     assert result.code == 1
-    (finding,) = json.loads(result.out)["findings"]
-    assert set(finding) == {"rule", "severity", "file", "line", "column", "message", "fix"}
+    finding, _ = json.loads(result.out)["findings"]
+    assert set(finding) == {"rule", "severity", "file", "line", "column", "length", "excerpt", "message", "fix"}
     lines = (project / "issues" / "2.6.md").read_text().split("\n")
     assert "[counts](#)" in lines[finding["line"] - 1]
-    assert f"error: issues/2.6.md:{finding['line']}: " in result.err
+    assert lines[finding["line"] - 1][finding["column"] - 1 :][: finding["length"]] == "[counts](#)"
+    assert f"issues/2.6.md:{finding['line']}:{finding['column']}: error: " in result.err
 
 
 def test_a_manuscript_becomes_an_issue_that_builds(project, mailer):
@@ -293,7 +299,7 @@ def test_a_reader_who_goes_away_gets_no_traceback(project, argv):
 
 def test_python_minus_m_is_the_same_program(project):
     with start("check", "--issue", "2.6") as run:
-        assert run.stdout.read() == "issues/2.6.md: nothing found\n"
+        assert f"by {len(RULES)} rules" in run.stdout.read()
     assert run.returncode == 0
 
 

@@ -17,7 +17,7 @@ def _generator():
     return module
 
 
-@pytest.mark.parametrize("name", ["commands.md", "settings.md", "transports.md", "exit-codes.md"])
+@pytest.mark.parametrize("name", ["commands.md", "settings.md", "transports.md", "exit-codes.md", "checks.md"])
 def test_reference_page_is_what_the_program_says(name, monkeypatch):
     monkeypatch.setenv("COLUMNS", "100")
     generator = _generator()

@@ -174,9 +174,9 @@ def test_a_bounce_address_that_is_none_stops_the_sending(mailer, live, project):
 
 
 def test_an_unknown_rule_cannot_be_allowed(mailer, live):
-    result = mailer(*LIVE, "--yes", "--allow", "L01")
+    result = mailer(*LIVE, "--yes", "--allow", "L0001")
     assert result.code == 2
-    assert 'there is no rule L01 (did you mean "L001"?)' in result.err
+    assert 'there is no rule L0001 (did you mean "L001"?)' in result.err
 
 
 # It asks ---------------------------------------------------------------------------------------------------------------

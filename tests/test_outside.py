@@ -1,0 +1,177 @@
+"""What the network says: a real DNS server, a real web server, and addresses that must not be connected to."""
+
+import socket
+import ssl
+import threading
+from collections.abc import Iterator
+from http.server import ThreadingHTTPServer
+
+import dns.flags
+import dns.message
+import dns.rcode
+import dns.resolver
+import dns.rrset
+import pytest
+import trustme
+
+from alliance_mailer.outside import Visit, ask_domain, is_public, press, visit
+from checks.site import Pages, site_on_this_machine
+
+
+@pytest.fixture
+def dns_server() -> Iterator[tuple[dict[tuple[str, str], list[str]], dns.resolver.Resolver]]:
+    """A zone to fill, and a resolver that asks its server. A name with the record "silence" is not answered."""
+    zone: dict[tuple[str, str], list[str]] = {}
+    server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    server.bind(("127.0.0.1", 0))
+
+    def serve() -> None:
+        while True:
+            wire, client = server.recvfrom(4096)
+            if wire == b"stop":
+                return
+            query = dns.message.from_wire(wire)
+            name, kind = (
+                query.question[0].name.to_text(omit_final_dot=True),
+                dns.rdatatype.to_text(query.question[0].rdtype),
+            )
+            answer = dns.message.make_response(query)
+            records = zone.get((name, kind), [])
+            if records == ["broken"]:
+                answer.set_rcode(dns.rcode.SERVFAIL)
+            elif records:
+                answer.answer.append(dns.rrset.from_text_list(query.question[0].name, 60, "IN", kind, records))
+            elif not any(known == name for known, _ in zone):
+                answer.set_rcode(dns.rcode.NXDOMAIN)
+            answer.flags |= dns.flags.RA
+            server.sendto(answer.to_wire(), client)
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    resolver = dns.resolver.Resolver(configure=False)
+    resolver.nameservers, resolver.port = ["127.0.0.1"], server.getsockname()[1]
+    yield zone, resolver
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as last:
+        last.sendto(b"stop", server.getsockname())
+    thread.join()
+    server.close()
+
+
+def test_a_domain_s_records(dns_server) -> None:
+    zone, resolver = dns_server
+    zone["mail.allies.org", "TXT"] = ['"v=spf1 include:_spf.relay.org a mx -all"', '"something else"']
+    zone["_spf.relay.org", "TXT"] = ['"v=spf1 ip4:192.0.2.1 include:_a.relay.org " "redirect=_b.relay.org"']
+    zone["_a.relay.org", "TXT"] = ['"v=spf1 include:_spf.relay.org exists:%{i}.relay.org -all"']
+    zone["_b.relay.org", "TXT"] = ['"v=spf1 ptr ?all"']
+    zone["_dmarc.allies.org", "TXT"] = ['"v=DMARC1; p=none"']
+    zone["s1._domainkey.mail.allies.org", "TXT"] = ['"v=DKIM1; k=rsa; p=MIGf"']
+    zone["mail.allies.org", "MX"] = ["10 mx.allies.org."]
+    found = ask_domain("mail.allies.org", resolver)
+    assert found.spf == ("v=spf1 include:_spf.relay.org a mx -all",)
+    assert found.spf_lookups == 3 + 2 + 2 + 1  # its own; the relay's; a loop and exists; ptr
+    assert (found.dmarc, found.dmarc_at) == (("v=DMARC1; p=none",), "allies.org")
+    assert found.dkim == ("s1",)
+    assert found.mx == ("10 mx.allies.org.",)
+
+
+def test_a_domain_without_records_and_one_that_cannot_be_asked(dns_server) -> None:
+    zone, resolver = dns_server
+    found = ask_domain("allies.org", resolver)
+    assert (found.spf, found.spf_lookups, found.dmarc, found.dkim, found.mx) == ((), 0, (), (), ())
+    zone["allies.org", "TXT"] = ["broken"]
+    zone["allies.org", "MX"] = ["broken"]
+    found = ask_domain("allies.org", resolver)
+    assert (found.spf, found.dmarc, found.mx) == (None, None, None)
+
+
+@pytest.fixture
+def site() -> Iterator[tuple[str, list[str]]]:
+    """The site's address, and what it was asked."""
+    with site_on_this_machine() as (base, asked):
+        yield base, asked
+
+
+def here(address: str) -> bool:
+    return address == "127.0.0.1"
+
+
+def test_links_are_asked_for_and_redirects_followed(site) -> None:
+    base, asked = site
+    found = visit(
+        [f"{base}/{page}" for page in ("there", "moved", "gone", "shy", "no-head", "picture.png", "there")], here
+    )
+    assert found[f"{base}/there"] == Visit(200, f"{base}/there")
+    assert found[f"{base}/moved"] == Visit(200, f"{base}/there")
+    assert (found[f"{base}/gone"].status, found[f"{base}/shy"].status) == (404, 403)
+    assert found[f"{base}/no-head"].status == 200
+    assert found[f"{base}/picture.png"] == Visit(200, f"{base}/picture.png", 2000, "image/png")
+    assert asked.count("HEAD 127.0.0.1 /there") == 2  # once for itself, once behind /moved
+    assert "GET 127.0.0.1 /no-head" in asked
+
+
+@pytest.mark.parametrize(
+    ("page", "error"),
+    [
+        ("/round", "more than 5 redirects"),
+        ("/inside", "127.0.0.2 is 127.0.0.2, which is not on the open internet"),
+        ("/file", "leads to file:, which is not asked"),
+    ],
+)
+def test_a_redirect_cannot_lead_inside(site, page: str, error: str) -> None:
+    base, _ = site
+    assert visit([base + page], here)[base + page] == Visit(error=error)
+
+
+def test_what_is_not_public_is_never_connected_to(site) -> None:
+    base, asked = site
+    for url in (f"{base}/there", base.replace("127.0.0.1", "localhost"), base.replace("127.0.0.1", "[::1]")):
+        assert "which is not on the open internet" in visit([url])[url].error
+        assert "which is not on the open internet" in press(url)[0].error
+    assert asked == []
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["127.0.0.1", "10.1.2.3", "192.168.1.1", "172.16.0.1", "169.254.169.254", "0.0.0.0", "100.64.0.1", "::1", "fe80::1", "fd00::1",
+     "::ffff:127.0.0.1", "224.0.0.1"],
+)  # fmt: skip
+def test_addresses_inside(address: str) -> None:
+    assert not is_public(address)
+
+
+def test_addresses_outside() -> None:
+    assert is_public("198.41.0.4")
+    assert is_public("2001:503:ba3e::2:30")
+
+
+@pytest.mark.parametrize("url", ["https://there-is-no-such-host.invalid/", "http://", "https://[/", "http://a b/"])
+def test_an_address_that_is_none_is_told(url: str) -> None:
+    assert visit([url], here)[url].error
+
+
+def test_one_click_is_pressed_as_a_mail_program_does(site) -> None:
+    base, asked = site
+    assert press(f"{base}/unsubscribe", here) == (Visit(200, f"{base}/unsubscribe"), False)
+    assert press(f"{base}/unsubscribe/in", here)[0].status == 302  # not followed
+    assert press(f"{base}/unsubscribe/cookie", here)[1]
+    assert asked == [f"POST 127.0.0.1 /unsubscribe{end}" for end in ("", "/in", "/cookie")]
+
+
+def test_a_certificate_is_looked_at_under_the_host_s_name(tmp_path, monkeypatch) -> None:
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert("localhost").configure_cert(context)
+    handler = type("Site", (Pages,), {"asked": []})
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        port = server.server_address[1]
+        found = visit([f"https://localhost:{port}/there", f"https://127.0.0.1:{port}/there"], lambda _: True)
+        server.shutdown()
+        thread.join()
+    assert found[f"https://localhost:{port}/there"].status == 200
+    assert "certificate" in found[f"https://127.0.0.1:{port}/there"].error.lower()
+    assert handler.asked == ["HEAD localhost /there"]
