@@ -1,4 +1,4 @@
-"""Writes four pages of docs/reference/ from the program itself; tests/test_docs.py holds them to it."""
+"""Writes five pages of docs/reference/ from the program itself; tests/test_docs.py holds them to it."""
 
 import inspect
 import io
@@ -8,7 +8,10 @@ from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
-from alliance_mailer import cli, errors
+from alliance_mailer import checks, cli, errors
+from alliance_mailer.check_settings import CHECK
+from alliance_mailer.checks.clients import support
+from alliance_mailer.findings import FAMILIES
 from alliance_mailer.newsletter import NEWSLETTER
 from alliance_mailer.schedule_settings import APPROVAL, SCHEDULE
 from alliance_mailer.setting import DELIVERY, EVERY_TRANSPORT, Setting
@@ -63,12 +66,38 @@ def settings() -> str:
         ("key", "default", "is"),
         [("`url`", "`sqlite:///.mailer/ledger.db`", "the ledger's file, below the publication's folder")],
     )
+    text += "\n## [check]\n\nWhat `mailer check` is to know. [Its rules](checks.md).\n\n"
+
+    return text + _settings(CHECK)
+
+
+def rules() -> str:
+    """What `mailer check` looks for."""
+    count, data = len(checks.RULES), support()
+    text = f"# The rules of mailer check\n\n{NOTE}\n{count} rules. An *error* keeps an issue from a sending that leaves"
+    text += " the machine, a *warning* is to be looked at, an *info* is a remark. How to work with them:"
+    text += " [Check an issue](../howto/check.md).\n\n"
+    text += "`mailer check --explain L001` prints one of them. What mail programs can show is known from"
+    text += f" [caniemail.com](https://www.caniemail.com) (MIT), data of {data.date}.\n"
+    for family in FAMILIES:
+        module = inspect.getmodule(next(rule.find for rule in checks.RULES.values() if rule.family == family))
+        text += f"\n## {family}\n\n{module.__doc__}\n\n"
+        rows = [(f"`{rule.id}` {rule.severity}", f"**{rule.title}.** {rule.why}", rule.fix, rule.source)
+                for rule in checks.RULES.values() if rule.family == family]  # fmt: skip
+        cells = [tuple(map(_html, row)) for row in rows]
+        text += _table(("rule", "is kept when, and why", "what to do", "source"), cells)
     return text
 
 
 def _settings(known: Mapping[str, Setting], shown: str = "default") -> str:
     rows = [(f"`{key}`", f"`{about.default}`", about.meaning) for key, about in known.items()]
     return _table(("key", shown, "is"), rows)
+
+
+def _html(text: str) -> str:
+    """Words in which tags and braces are meant as text."""
+    text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("{{", "&#123;&#123;")
+    return text.replace("](", "]&#40;")
 
 
 def _options(options: type) -> list[tuple[str, ...]]:
@@ -143,6 +172,7 @@ PAGES = {
     "settings.md": settings,
     "transports.md": transports,
     "exit-codes.md": exit_codes,
+    "checks.md": rules,
 }
 
 if __name__ == "__main__":
