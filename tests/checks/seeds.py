@@ -211,7 +211,7 @@ SEEDS = [
     Seed("L011", issue('preheader: "Also inside: a speech on coercion, a missile interceptor, a month of drills, and an oil spill."', 'preheader: "Also inside: a speech"')),
     Seed("L011", inline("mso-hide: all", "mso-hide: none"), at='class="preheader"'),
     Seed("L012", issue("Thank you for reading", "This is vol. 2.4. Thank you for reading")),
-    Seed("L012", facts=_same_story, also=("E003",), at="", severity="error"),
+    Seed("L012", facts=_same_story, also=("E003",), at=""),
     # what an editor looks for
     Seed("E001", (Edit(ISSUE, "- Washington and Tokyo help", "- A sixth\n- Washington and Tokyo help"), Edit(ISSUE, "- On March 20", "- Nobody knows.\n- On March 20")), at="- Nobody knows."),
     Seed("E002", issue("[warned](https://jp.usembassy.gov/), Beijing", "[warned](https://jp.usembassy.gov/a), [Beijing](https://jp.usembassy.gov/a)")),

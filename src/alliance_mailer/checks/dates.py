@@ -72,7 +72,7 @@ def text_agrees_with_the_masthead(proof: Proof) -> Iterator[Flaw]:
         if match[1] != proof.issue.number and number_order(match[1])[0] == number_order(proof.issue.number)[0]:
             yield Flaw(f"“{match[0]}” in issue {proof.issue.number}", place)
     if proof.previous and _words(proof.previous.sections) == _words(proof.issue.sections) != "":
-        yield Flaw(f"the text is that of issue {proof.previous.number}", proof.whole, "write this issue", "error")
+        yield Flaw(f"the text is that of issue {proof.previous.number}", proof.whole, "write this issue")
 
 
 def _words(sections: Sequence[Section]) -> str:
