@@ -83,7 +83,7 @@ class Web:
                 self.end_headers()
                 self.wfile.write(content)
 
-            do_GET = do_POST  # noqa: N815 (http.server's name)
+            do_GET = do_POST
 
             def log_message(self, *_):
                 pass
