@@ -14,16 +14,16 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from PIL import Image
 
+from alliance_mailer.preview.chromium import Chromium
+from alliance_mailer.preview.frame import as_outlook
+
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
-sys.path.insert(0, str(ROOT / "tests" / "acceptance"))
-
-from chromium import Chromium  # noqa: E402 (the browser of `make acceptance`)
-from outlook import as_outlook  # noqa: E402
 
 MOST_BYTES, MOST_BYTES_OF_README = 150_000, 200_000
 ACCENTS = ("#a8282b", "#f08a80", "#23457e", "#a3c4f3")  # of inline.css and client.css
@@ -72,12 +72,12 @@ def beside(*photographs: bytes) -> Image.Image:
     return row
 
 
-def write(name: str, image: Image.Image, most: int) -> None:
+def write(name: str, image: Image.Image, most: int, accents: Sequence[str] = ACCENTS) -> None:
     """Write a PNG of 256 colours, the accents among them, though they cover little."""
     path = HERE / name
-    padded = Image.new("RGB", (image.width, image.height + 60 * len(ACCENTS)))
+    padded = Image.new("RGB", (image.width, image.height + 60 * len(accents)))
     padded.paste(image)
-    for row, accent in enumerate(ACCENTS):
+    for row, accent in enumerate(accents):
         padded.paste(accent, (0, image.height + 60 * row, image.width, image.height + 60 * (row + 1)))
     few = padded.quantize(256, Image.Quantize.MEDIANCUT)
     few.crop((0, 0, image.width, image.height)).save(path, optimize=True)

@@ -98,6 +98,7 @@ def _options(
 
     \b
     mailer init my-digest            a publication that works, to start from
+    mailer preview                   a local page: the newest issue as every reader will see it
     mailer build --issue 2.6         message.html, message.txt, message.eml
     mailer test --issue 2.6 --to me@example.org
     mailer send --issue 2.6          to everyone who has not got it
@@ -210,6 +211,62 @@ def build(
         session.report.say(f"  {_relative(folder / name)}  {entry['bytes']:,} bytes")
     session.report.say(f"\nedition {edition.sha256}\nNext: open {_relative(folder / 'message.html')} in a browser")
     session.report.document(manifest)
+
+
+@app.command()
+def preview(
+    context: typer.Context,
+    issue: Annotated[
+        str | None, typer.Option("--issue", metavar="N", help="The issue's number; else the newest.")
+    ] = None,
+    once: Annotated[bool, typer.Option("--once", help="Write the page as files and end.")] = False,
+    screenshot: Annotated[
+        bool, typer.Option("--screenshot", help="With --once: pictures, too, through a Chromium that is installed.")
+    ] = False,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="DIR", help="Where --once writes; else build/N/preview.")
+    ] = None,
+    host: Annotated[
+        str | None,
+        typer.Option(
+            "--host", metavar="ADDRESS", help="Listen on this address, for a phone on the same network; asks."
+        ),
+    ] = None,
+    browse: Annotated[bool, typer.Option("--open/--no-open", help="Open the page in the browser.")] = True,
+) -> None:
+    """Show an issue on a local page, as every reader will see it. The page follows the files as they are saved.
+
+    \b
+    mailer preview
+    mailer preview --issue 2.6
+    mailer preview --issue 2.6 --once --out look
+    mailer preview --host 0.0.0.0
+    """
+    import os
+
+    from .errors import UsageError
+
+    session: Session = context.obj
+    session.open()
+    if not once and (screenshot or out):
+        raise UsageError("--out and --screenshot belong to --once", hint="mailer preview --once --out look")
+    if once and host:
+        raise UsageError("--once writes files, and listens nowhere", hint="leave --host out")
+    if once:
+        from .preview.sheet import write_sheet
+
+        write_sheet(session.project, session.config, session.report, issue, out, pictures=screenshot)
+        return
+    from .preview import show
+
+    terminal = sys.stdin.isatty() and sys.stdout.isatty()
+
+    def ask(words: str) -> bool:
+        if not terminal:
+            raise UsageError("--host asks first, and there is no terminal here", hint="run it in a terminal")
+        return typer.confirm(f"{words} Open it?")
+
+    show(session.project, session.report, issue, host=host, browse=browse and terminal, environ=os.environ, ask=ask)
 
 
 @app.command()

@@ -162,6 +162,9 @@ def test_the_wheel_holds_the_program_its_types_and_the_example(wheel):
     assert folders == {"alliance_mailer"}
     for needed in (
         "py.typed",
+        "preview/page.html.j2",
+        "preview/page.css",
+        "preview/page.js",
         "ledger/sqlite.sql",
         "example/mailer.toml",
         "example/issues/2.6.md",

@@ -6,14 +6,16 @@ from pathlib import Path
 
 import css_inline
 import pytest
-from chromium import Chromium
-from outlook import Balance, as_outlook
+from balance import Balance
 
 from alliance_mailer import render as renderer
 from alliance_mailer.build import build_files
 from alliance_mailer.edition import Edition, compile_edition
+from alliance_mailer.errors import UsageError
 from alliance_mailer.example import copy_example
 from alliance_mailer.issue import load_issue
+from alliance_mailer.preview.chromium import Chromium
+from alliance_mailer.preview.frame import as_outlook
 from alliance_mailer.responsive import inline_css
 from conftest import PUBLICATION
 
@@ -113,8 +115,9 @@ def variant(page: Path, name: str, text: str) -> Path:
 
 def test_without_chromium_it_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(AssertionError, match="apt-get install chromium"):
+    with pytest.raises(UsageError, match="there is none here") as error:
         Chromium(tmp_path / "profile")
+    assert "apt-get install chromium" in error.value.hint
 
 
 # Width -------------------------------------------------------------------------------------------------------------

@@ -1,13 +1,6 @@
-"""A page as Outlook for Windows reads it."""
+"""Whether the tags of a page close what they open."""
 
-import re
 from html.parser import HTMLParser
-
-
-def as_outlook(page: str) -> str:
-    """The page as Word reads it: what is marked [if mso] shown, what is marked [if !mso] dropped."""
-    page = re.sub(r"<!--\[if !mso\]><!-->.*?<!--<!\[endif\]-->", "", page, flags=re.DOTALL)
-    return re.sub(r"<!--\[if [^\]]*mso[^\]]*\]>(.*?)<!\[endif\]-->", r"\1", page, flags=re.DOTALL)
 
 
 class Balance(HTMLParser):

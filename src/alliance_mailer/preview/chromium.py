@@ -9,9 +9,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
+from ..errors import TryLater, UsageError
+
 FLAGS = (
     "--headless",
-    "--no-sandbox",
     "--disable-gpu",
     "--disable-quic",
     "--disable-dev-shm-usage",
@@ -26,14 +27,19 @@ FLAGS = (
     "about:blank",
 )
 
+_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+
 
 class Chromium:
     """One browser with one page: `show` a file, then ask it or photograph it."""
 
     def __init__(self, profile: Path, environ: Mapping[str, str] | None = None) -> None:
-        """Start with an empty profile. Fails, and says what to install, where there is no Chromium."""
-        binary = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-        assert binary, "there is no Chromium here: apt-get install chromium"
+        """Start with an empty profile. Raises UsageError, which says what to install, where there is no Chromium."""
+        binary = next(filter(None, map(shutil.which, _NAMES)), None)
+        if binary is None:
+            hint = "apt-get install chromium, or what your system calls it"
+            raise UsageError("a picture needs Chromium or Chrome, and there is none here", hint=hint)
+        alone = ["--no-sandbox"] if os.geteuid() == 0 else []  # Chromium refuses root a sandbox
         # It reads commands from descriptor 3 and answers on 4; the copies above 10 keep dup2 from crossing them.
         theirs, ours = os.pipe()
         self._commands = os.fdopen(ours, "wb", buffering=0)
@@ -43,7 +49,7 @@ class Chromium:
         quiet = os.open(os.devnull, os.O_RDWR)
         self._pid = os.posix_spawn(
             binary,
-            [binary, f"--user-data-dir={profile}", *FLAGS],
+            [binary, f"--user-data-dir={profile}", *alone, *FLAGS],
             {**os.environ, **(environ or {})},
             file_actions=[
                 *((os.POSIX_SPAWN_DUP2, quiet, stream) for stream in (0, 1, 2)),
@@ -82,14 +88,17 @@ class Chromium:
         while (answer := self._read()).get("id") != self._asked:
             pass
         assert "error" not in answer, answer
-        return answer["result"]
+        result: dict[str, Any] = answer["result"]
+        return result
 
     def _read(self) -> dict[str, Any]:
         data = bytearray()
         while (byte := self._answers.read(1)) != b"\0":
-            assert byte, "Chromium has gone"
+            if not byte:
+                raise TryLater("Chromium has ended before it was done")
             data += byte
-        return json.loads(data)
+        answer: dict[str, Any] = json.loads(data)
+        return answer
 
     def show(self, file: Path, *, width: int = 900, dark: bool = False, scale: float = 1) -> None:
         """Open a file in a window of that width, in the light or the dark scheme, and wait until it is loaded."""
