@@ -385,11 +385,12 @@ def test_an_issue_that_was_never_good_is_a_card_and_no_blank_page(browser, publi
 
 def test_what_stands_in_the_checks_is_shown_in_the_message(page, publication_folder):
     change(publication_folder / "issues" / "2.6.md", "[lays out](https://www.meti.go.jp/english/)", "[lays out](#)")
-    page.get_by_role("button", name="show").click()
+    finding = page.locator(".finding.error").filter(has_text="leads nowhere")
+    finding.get_by_role("button", name="show").click()
     link = message(page).get_by_text("lays out")
     expect(link).to_be_in_viewport()
     assert "outline" in link.get_attribute("style")
-    expect(page.locator(".finding .place")).to_have_text("issues/2.6.md:25")
+    expect(finding.locator(".place")).to_have_text("issues/2.6.md:25")
 
 
 def test_when_the_preview_ends_the_page_says_so(browser, publication_folder):

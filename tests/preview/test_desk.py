@@ -73,7 +73,7 @@ def test_findings_follow_the_message_and_are_never_those_of_another_state(desk, 
     assert not desk.look("2.6").checked
     assert desk.check()
     assert desk.look("2.6").checked
-    assert [finding.rule for finding in desk.look("2.6").loaded.findings] == ["L001"]
+    assert "L001" in [finding.rule for finding in desk.look("2.6").loaded.findings]
     assert not desk.check()
     desk.refresh()
     desk.turn_to("2.5")  # somebody goes elsewhere before the checks have begun

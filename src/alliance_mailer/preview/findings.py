@@ -6,8 +6,12 @@ from dataclasses import dataclass
 from ..checks import RULES, Finding
 from ..issue import Issue
 
-_GROUPS = {"L": "Links and words", "A": "Accessibility", "C": "Mail programs", "M": "Message", "H": "Deliverability",
-           "U": "Unsubscribing"}  # fmt: skip
+_TITLES = {
+    "html": "HTML",
+    "css": "CSS",
+    "mime": "MIME",
+    "clients": "Mail programs",
+}  # of the families that are no words
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +25,7 @@ class Note:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """What the findings are about, the worst first."""
+    """What the findings are about, the worst first; so are the groups."""
 
     title: str
     notes: tuple[Note, ...]
@@ -31,11 +35,13 @@ def grouped(findings: Sequence[Finding], issue: Issue, pictures: Mapping[str, st
     """The findings by family. `pictures` says where a picture of the issue is to be had, by its src there."""
     by_title: dict[str, list[Note]] = {}
     for finding in findings:
-        title = _GROUPS.get(finding.rule[:1], "More")
+        family = RULES[finding.rule].family
+        title = _TITLES.get(family, family.capitalize())
         by_title.setdefault(title, []).append(Note(finding, *_place(finding, issue, pictures)))
-    order = [*_GROUPS.values(), "More"]
-    worst_first = {title: sorted(notes, key=lambda note: rank(note.finding)) for title, notes in by_title.items()}
-    return [Group(title, tuple(worst_first[title])) for title in order if title in worst_first]
+    groups = [
+        Group(title, tuple(sorted(notes, key=lambda note: rank(note.finding)))) for title, notes in by_title.items()
+    ]
+    return sorted(groups, key=lambda group: rank(group.notes[0].finding))
 
 
 def rank(finding: Finding) -> int:
