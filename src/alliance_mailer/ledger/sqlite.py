@@ -5,13 +5,11 @@ import fcntl
 import itertools
 import json
 import operator
-import re
 import sqlite3
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, astuple
 from datetime import UTC, datetime
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,14 +17,9 @@ from ..contact import Contact, Suppression
 from ..disk import alone
 from ..errors import ConfigError, IssueHeld, TryLater
 from . import KEPT, STATES, Audience, Delivery, Keyed, KeyedRequest, Mistakes, Planned, Sending, Settled, Spent, Tally
+from .rows import claimed_of, delivery_of, fields_of, queries
 
-_SQL = dict(
-    re.findall(
-        r"^-- (\w+) --\n(.*?)(?=^-- \w+ --\n|\Z)",
-        Path(__file__).with_suffix(".sql").read_text("utf-8"),
-        re.DOTALL | re.MULTILINE,
-    )
-)
+_SQL = queries(__file__)
 
 _LOOKS = 2000  # rows passed over in one transaction, 10 ms: then other connections' outcomes are written down
 
@@ -200,7 +193,7 @@ class SqliteLedger:
             self._db.execute("begin")  # of the temporary file alone
             try:
                 for contact in contacts:
-                    row = (contact.address, _written(contact, kept), contact.source, contact.invalid)
+                    row = (contact.address, fields_of(contact, kept), contact.source, contact.invalid)
                     if self._db.execute(_SQL["stage_contact"], row).rowcount == 0:
                         audience.duplicate_count += 1
                         if len(audience.duplicates) < KEPT:
@@ -277,7 +270,7 @@ class SqliteLedger:
                 if not rows:
                     break
                 looked_at += len(rows)
-                taken = [_claimed(row) for row in rows if not self._is_suppressed(row)]
+                taken = [claimed_of(row) for row in rows if not self._is_suppressed(row)]
                 if put_off:
                     taken = [delivery for delivery in taken if not self._is_put_off(delivery, put_off)]
                 self._db.executemany(_SQL["claim"], [(second, delivery.id) for delivery in taken])
@@ -339,7 +332,7 @@ class SqliteLedger:
         values = (transport, int(since.timestamp()), sending.issue, sending.rehearsal)
         rows = self._rows("repeatable", values)
         return [
-            KeyedRequest(key, tuple(_delivery(row[1:]) for row in group))
+            KeyedRequest(key, tuple(delivery_of(row[1:]) for row in group))
             for key, group in itertools.groupby(rows, key=operator.itemgetter(0))
         ]
 
@@ -368,12 +361,12 @@ class SqliteLedger:
         """See the protocol."""
         values = (sending.issue, sending.rehearsal, json.dumps(states))
         with _translated(self._name):
-            yield from map(_delivery, self._db.execute(_SQL["deliveries"], values))
+            yield from map(delivery_of, self._db.execute(_SQL["deliveries"], values))
 
     def story(self, address: str) -> list[tuple[Sending, Delivery]]:
         """See the protocol."""
         rows = self._rows("story", (address,))
-        return [(Sending(issue, bool(rehearsal)), _delivery(row)) for issue, rehearsal, *row in rows]
+        return [(Sending(issue, bool(rehearsal)), delivery_of(row)) for issue, rehearsal, *row in rows]
 
     def people(self, sending: Sending, prefix: str = "") -> Iterator[tuple[str, str, str]]:
         """See the protocol."""
@@ -432,42 +425,3 @@ class SqliteLedger:
     def close(self) -> None:
         """See the protocol."""
         self._db.close()
-
-
-_to_json = json.JSONEncoder(ensure_ascii=False, sort_keys=True).encode  # made once: `dumps` makes one a call
-
-
-def _written(contact: Contact, kept: set[str]) -> str:
-    found = {name: value for name in kept if (value := contact.name if name == "name" else contact.fields.get(name))}
-    if found.get("email") == contact.address:
-        del found["email"]
-    return _to_json(found)
-
-
-def _claimed(row: Sequence[Any]) -> Delivery:
-    """A row that is due, and its suppression, as it will be once it is claimed."""
-    id_, address, fields, source, _, attempts, planned, tried, settled, reply, due, provider_id, _, _ = row
-    contact = Contact(address, json.loads(fields), source=source)
-    tried_at, settled_at = _instant_if(tried), _instant_if(settled)
-    return Delivery(
-        id_, contact, "sending", attempts + 1, _instant(planned), reply, due, tried_at, settled_at, provider_id
-    )
-
-
-def _delivery(row: Sequence[Any]) -> Delivery:
-    id_, address, fields, source, state, attempts, planned, tried, settled, reply, due, provider_id, left = row
-    contact = Contact(address, json.loads(fields), source=source)
-    decided = state == "unknown" and bool(left)
-    tried_at, settled_at = _instant_if(tried), _instant_if(settled)
-    return Delivery(
-        id_, contact, state, attempts, _instant(planned), reply, due, tried_at, settled_at, provider_id, decided
-    )
-
-
-@lru_cache(maxsize=64)  # a plan has one instant for everybody
-def _instant(seconds: int) -> datetime:
-    return datetime.fromtimestamp(seconds, UTC)
-
-
-def _instant_if(seconds: int | None) -> datetime | None:
-    return None if seconds is None else _instant(seconds)
