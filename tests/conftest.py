@@ -24,6 +24,8 @@ from alliance_mailer.issue import load_issue
 from alliance_mailer.publication import Publication
 from alliance_mailer.render import render
 
+pytest_plugins = ["database"]
+
 hypothesis.settings.register_profile("ci", max_examples=200, deadline=None, derandomize=True)
 hypothesis.settings.register_profile("dev", max_examples=50, deadline=None)
 hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "dev")

@@ -40,7 +40,7 @@ class Config:
 
     publication: Publication
     transports: Mapping[str, TransportConfig]  # "default", and each of [transports.NAME]
-    ledger: Path
+    ledger: Path | str  # SQLite's file, or a postgresql:// URL
     secret_env: str
     delivery: Policy
     durability: Literal["process", "power"]  # what the ledger survives: kill -9; a power cut, too
@@ -231,13 +231,14 @@ class _Reader:
             self._problem(path, f"{path}: {error}", f"{key} = {about.default}")
             return {}
 
-    def _ledger(self, table: dict[str, Any]) -> Path:
+    def _ledger(self, table: dict[str, Any]) -> Path | str:
         url = self._strings("ledger", table, ("url",)).get("url", "sqlite:///.mailer/ledger.db")
-        path = url.removeprefix("sqlite:///")
-        if path in ("", url):
-            message = f"ledger.url: found {url!r}, expected sqlite:///PATH"
-            self._problem("ledger.url", message, 'url = "sqlite:///.mailer/ledger.db"')
-        return self._project / path
+        try:
+            return ledger_at(url, self._project)
+        except ValueError as error:
+            message, _, hint = str(error).partition("; ")
+            self._problem("ledger.url", f"ledger.url: {message}", hint)
+            return self._project
 
     def _schedule(self, table: dict[str, Any], transports: Collection[str]) -> Schedule:
         values = self._settings("schedule", table, SCHEDULE)
@@ -283,6 +284,25 @@ class _Reader:
                           f'{key} = "MAILER_{key.removesuffix("_env").upper()}"')  # fmt: skip
             return True
         return False
+
+
+def ledger_at(url: str, project: Path) -> Path | str:
+    """Where a ledger is, by its URL: a file's path, or the URL of a PostgreSQL database.
+
+    Raises ValueError with what is wrong, and after "; " what to type instead.
+    """
+    if url.startswith(("postgresql://", "postgres://")):
+        if re.match(r"[a-z]+://[^/@]*:[^/@]+@", url) or re.search(r"[?&](ssl)?password=", url):
+            raise ValueError("a password in it; the password comes from PGPASSWORD or ~/.pgpass")
+        if not re.fullmatch(r"[a-z]+://([^/@\s]+@)?[^/@\s]*/[^/?\s]+(\?\S*)?", url):
+            raise ValueError('it names no database; url = "postgresql://mailer@db.example.org/mailer"')
+        return url
+    path = url.removeprefix("sqlite:///")
+    if path in ("", url):
+        raise ValueError(
+            f'found {url!r}, expected sqlite:///PATH or postgresql://…; url = "sqlite:///.mailer/ledger.db"'
+        )
+    return project / path
 
 
 def _each(value: Any) -> list[Any]:

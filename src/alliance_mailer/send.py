@@ -29,8 +29,7 @@ from .errors import (
 from .forgotten import recognised
 from .handover import Writer, find_receipt, has_lessons, learn
 from .issue import Issue
-from .ledger import Audience, KeyedRequest, Ledger, Planned, Sending, Tally
-from .ledger.sqlite import open_ledger
+from .ledger import Audience, KeyedRequest, Ledger, Planned, Sending, Tally, open_ledger
 from .message import Message
 from .pace import at_least
 from .receipt import Receipt, git_command

@@ -7,8 +7,7 @@ from typing import Any
 from .config import Config
 from .errors import InputError, UsageError
 from .issue import issue_numbers, number_order
-from .ledger import Ledger, Sending, Tally
-from .ledger.sqlite import open_ledger
+from .ledger import Ledger, Sending, Tally, read_ledger
 from .receipt import Receipt, read_receipt, receipt_numbers
 from .report import Report
 
@@ -21,7 +20,7 @@ def show_status(
     """Print the counts of one issue or of all; `failed`: who was refused, or may not have got it."""
     if as_csv and report.as_json:
         raise UsageError("--csv and --json both want the whole of stdout", hint="leave one of them out")
-    with contextlib.closing(open_ledger(config.ledger, dry_run=not config.ledger.exists())) as ledger:
+    with contextlib.closing(read_ledger(config.ledger)) as ledger:
         known = sorted(ledger.sendings(), key=lambda sending: (number_order(sending.issue), sending.rehearsal))
         receipts = {each for each in receipt_numbers(project) if Sending(each, rehearsal=False) not in known}
         numbers = {*issue_numbers(project), *(sending.issue for sending in known), *receipts}

@@ -8,9 +8,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
+from pathlib import Path
+from typing import Literal, Protocol
 
 from ..contact import Contact, Suppression
+from ..errors import ConfigError
 from ..message import Outcome
 
 KEPT = 20  # rows of a kind that are named to a person
@@ -251,3 +253,27 @@ class Mistakes(Protocol):
 
     def __call__(self, contact: Contact, /) -> list[str]:
         """One text a mistake."""
+
+
+def open_ledger(
+    store: Path | str, *, dry_run: bool = False, durability: Literal["process", "power"] = "process"
+) -> Ledger:
+    """Open or make a ledger: SQLite's file, or a postgresql:// URL. For a dry run nothing of what is written stays.
+
+    Raises ConfigError and TryLater, as sqlite.py and postgres.py say.
+    """
+    if isinstance(store, Path):
+        from . import sqlite
+
+        return sqlite.open_ledger(store, dry_run=dry_run, durability=durability)
+    try:
+        from . import postgres
+    except ImportError:
+        message = "a postgresql:// ledger needs packages that are not installed"
+        raise ConfigError(message, hint='pip install "alliance-mailer[cluster]"') from None
+    return postgres.open_ledger(store, dry_run=dry_run)
+
+
+def read_ledger(store: Path | str) -> Ledger:
+    """Open a ledger to look into it: a file that is not there is not made. Raises as `open_ledger`."""
+    return open_ledger(store, dry_run=isinstance(store, Path) and not store.exists())

@@ -1,0 +1,398 @@
+"""The ledger in PostgreSQL: for lists that outgrow one machine, and for folders that SQLite cannot trust.
+
+The protocol's one-machine rules hold as in SQLite: who holds an issue is its only run. Many machines at once, with
+leases, are in leased.py. A commit is on the server's disk before a method returns, whatever `durability` says: a
+server that fails would forget claims otherwise, and somebody would get an issue twice.
+"""
+
+import contextlib
+import itertools
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict, replace
+from datetime import UTC, datetime
+from hashlib import sha256
+from typing import Any
+
+import psycopg
+from psycopg.rows import TupleRow
+
+from ..contact import Contact, Suppression
+from ..errors import ConfigError, TryLater
+from . import KEPT, STATES, Audience, Delivery, Mistakes, Planned, Sending, Settled, Spent, Tally
+from .rows import delivery_of, fields_of, queries
+
+SQL = queries(__file__)
+VERSION = 1
+
+Connection = psycopg.Connection[TupleRow]
+
+_REFUSED = re.compile(r"password|authentication|no pg_hba.conf entry|(role|database) .* does not exist")
+_LOOKS = 2000  # rows passed over in one transaction
+_READ = 2000  # rows a round trip, where many are read
+
+
+def open_ledger(url: str, *, dry_run: bool = False) -> "PostgresLedger":
+    """Open the ledger, or make it in a database that has none; for a dry run nothing of what is written stays.
+
+    Raises ConfigError where the ledger is older than this program, newer than it can read, or not ours to open, and
+    TryLater where the database cannot be reached.
+    """
+    db = connect(url)
+    with translated(url), contextlib.ExitStack() as on_error:
+        on_error.callback(db.close)
+        if dry_run:
+            db.autocommit = False  # one transaction, which nobody commits
+        prepare(db)
+        on_error.pop_all()
+    return PostgresLedger(db, url)
+
+
+def connect(url: str) -> Connection:
+    """A connection that knows our schema. Raises ConfigError and TryLater."""
+    try:
+        db = psycopg.connect(
+            url, autocommit=True, connect_timeout=10, application_name="mailer",
+            keepalives_idle=10, keepalives_interval=5, keepalives_count=3, tcp_user_timeout=20_000,
+        )  # fmt: skip
+        db.execute(SQL["connect"])
+    except psycopg.Error as error:
+        words = str(error).strip().splitlines()[-1] if str(error).strip() else type(error).__name__
+        if _REFUSED.search(words) or isinstance(error, psycopg.ProgrammingError):
+            hint = "the password comes from PGPASSWORD or ~/.pgpass; [ledger] url names user and database"
+            raise ConfigError(f"the ledger {url} cannot be opened: {words}", hint=hint) from None
+        raise TryLater(f"the ledger {url} cannot be reached: {words}") from None
+    return db
+
+
+@contextlib.contextmanager
+def translated(url: str) -> Iterator[None]:
+    """What psycopg raises, in our words."""
+    try:
+        yield
+    except (psycopg.OperationalError, psycopg.InterfaceError) as error:  # gone, shut down, locked for 30 seconds
+        words = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        hint = "nothing is lost; run the same command again"
+        raise TryLater(f"the ledger {url} cannot be used: {words}", hint=hint) from None
+    except psycopg.errors.InsufficientPrivilege as error:
+        hint = "the database's owner grants it: grant create on database … to …"
+        raise ConfigError(f"{url}: {error.diag.message_primary}", hint=hint) from None
+
+
+def prepare(db: Connection) -> None:
+    """Make the schema where there is none. Raises ConfigError where it is older or newer."""
+    exists, foreign = db.execute(SQL["identity"]).fetchone() or (False, False)
+    if not exists:
+        if foreign:
+            raise ConfigError('the schema "mailer" of this database is another program\'s', hint="use another database")
+        with db.transaction():
+            db.execute("select pg_advisory_xact_lock(%s)", (_key("schema"),))
+            if not (db.execute(SQL["identity"]).fetchone() or (False,))[0]:  # of two first runs the second finds it
+                db.execute(SQL["schema"])
+    version, readable_by, _ = db.execute(SQL["version"]).fetchone() or (0, 0, "")
+    if version < VERSION:
+        message = f"the ledger's schema is of version {version}; this program needs {VERSION}"
+        raise ConfigError(message, hint="mailer ledger upgrade  (workers of the older version may go on meanwhile)")
+    if readable_by > VERSION:
+        hint = "use the version of mailer that upgraded it, or a later one"
+        raise ConfigError(f"the ledger's schema is of version {version}; this program knows {VERSION}", hint=hint)
+
+
+def _key(name: str) -> int:
+    """The number of an advisory lock."""
+    return int.from_bytes(sha256(f"alliance-mailer {name}".encode()).digest()[:8], signed=True)
+
+
+class PostgresLedger:
+    """See the protocol. One connection, one thread."""
+
+    lease: int | None = None  # whose claims are ours; none: those of the one run that holds the issue
+
+    def __init__(self, db: Connection, url: str) -> None:
+        self._db, self._url = db, url
+        self._read_up_to: dict[str, int] = {}  # by transport: the last of `spent` that we know
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[None]:
+        """Sent in as few round trips as there are answers to wait for."""
+        with translated(self._url), self._db.pipeline(), self._db.transaction():
+            yield
+
+    def _rows(self, query: str, values: Any = None) -> list[tuple[Any, ...]]:
+        with translated(self._url):
+            return self._db.execute(SQL[query], values).fetchall()
+
+    def _stream(self, query: str, values: Any) -> Iterator[tuple[Any, ...]]:
+        """Rows as they come; the server keeps them, so that this connection may be used meanwhile."""
+        with translated(self._url), self._db.cursor(name=query, withhold=True) as cursor:
+            cursor.itersize = _READ
+            cursor.execute(SQL[query], values)
+            yield from cursor
+
+    @contextlib.contextmanager
+    def hold(self, issue: str) -> Iterator[None]:
+        """See the protocol. The server lets go when our connection ends, however that ends."""
+        key = _key(f"issue {issue}")
+        if not self._rows("hold", (key,))[0][0]:
+            raise TryLater(f"another run holds issue {issue}", hint=f"mailer status --issue {issue}")
+        try:
+            yield
+        finally:
+            if not self._db.closed:
+                with contextlib.suppress(TryLater):
+                    self._rows("let_go", (key,))
+
+    def is_held(self, issue: str) -> bool:
+        """See the protocol. A worker's lease counts, too."""
+        key = _key(f"issue {issue}") % 2**64
+        return bool(self._rows("is_held", {"high": key >> 32, "low": key % 2**32, "issue": issue})[0][0])
+
+    def suppress(self, suppressions: Iterable[Suppression]) -> None:
+        """See the protocol."""
+        rows = [(s.address, s.reason, s.since, s.source) for s in suppressions]
+        if rows:
+            with self._transaction():
+                self._db.cursor().executemany(SQL["suppress"], rows)
+
+    def suppressions(self) -> Iterator[Suppression]:
+        """See the protocol."""
+        yield from itertools.starmap(Suppression, self._stream("suppressions", None))
+
+    def stage(
+        self, sending: Sending, contacts: Iterable[Contact], fields: Iterable[str], mistakes: Mistakes
+    ) -> Audience:
+        """See the protocol. By COPY into a temporary table: a million rows stay flat here."""
+        kept, odd = {"name", *fields}, dict[int, Contact]()
+        which = {"issue": sending.issue, "rehearsal": sending.rehearsal, "kept": KEPT}
+        count = 0
+        with translated(self._url):
+            self._db.execute(SQL["stage"])
+            with self._db.cursor().copy(SQL["copy_staged"]) as copy:
+                for count, contact in enumerate(contacts, 1):
+                    found = [] if contact.invalid else mistakes(contact)
+                    if (found or contact.invalid) and len(odd) < 100 * KEPT:
+                        odd[count] = contact
+                    row = (count, contact.address, fields_of(contact, kept), contact.source, contact.invalid,
+                           json.dumps(found) if found else "")  # fmt: skip
+                    copy.write_row([value.replace("\0", "") if isinstance(value, str) else value for value in row])
+            self._db.execute(SQL["roster"])
+            self._db.execute(SQL["analyze_roster"])
+            people, joined, suppressed, invalid = self._rows("staged_counts", which)[0]
+            audience = Audience(people, joined, suppressed, invalid_count=invalid, duplicate_count=count - people)
+            for address, written, source, why, winner in self._rows("duplicates", which) if count > people else ():
+                audience.duplicates.append((Contact(address, json.loads(written), source=source, invalid=why), winner))
+            for number, address, written, source, why in self._rows("invalid", which) if invalid else ():
+                contact = Contact(address, json.loads(written), source=source, invalid=why)
+                audience.invalid.append(odd.get(number, contact))
+            for number, address, written, source, found, total in self._rows("mistaken", which):
+                contact = odd.get(number, Contact(address, json.loads(written), source=source))
+                audience.mistakes.append((contact, json.loads(found)))
+                audience.mistake_count = total
+        return audience
+
+    def plan(self, sending: Sending, planned: Planned, now: datetime) -> int:
+        """See the protocol."""
+        with translated(self._url), self._db.transaction():
+            which = {"issue": sending.issue, "rehearsal": sending.rehearsal}
+            edition = self._rows("plan_edition", {**which, **asdict(planned)})[0][0]
+            return self._db.execute(SQL["plan"], {**which, "edition": edition, "now": int(now.timestamp())}).rowcount
+
+    def planned(self, sending: Sending) -> Planned | None:
+        """See the protocol."""
+        rows = self._rows("planned", (sending.issue, sending.rehearsal))
+        return Planned(*rows[0]) if rows else None
+
+    def forget(self, sending: Sending) -> None:
+        """See the protocol."""
+        with self._transaction():
+            for query in ("forget", "forget_editions"):
+                self._db.execute(SQL[query], (sending.issue, sending.rehearsal))
+
+    def claimed(self, sending: Sending) -> int:
+        """See the protocol."""
+        return int(self._rows("claimed", (sending.issue, sending.rehearsal))[0][0])
+
+    def recover(self, sending: Sending, *, repeat: bool) -> int:
+        """See the protocol. What a living worker has claimed stays its own."""
+        state, reply = ("waiting", "") if repeat else ("unknown", "the run ended before the server's answer was read")
+        values = {"state": state, "reply": reply, "issue": sending.issue, "rehearsal": sending.rehearsal}
+        with translated(self._url):
+            return self._db.execute(SQL["recover"], values).rowcount
+
+    def exchange(
+        self,
+        sending: Sending,
+        settled: Sequence[Settled],
+        limit: int,
+        now: datetime,
+        *,
+        put_off: Callable[[Delivery], int] = lambda _: 0,
+        spent: Sequence[Spent] = (),
+        learn: Callable[[Sequence[Spent]], int | None] | None = None,
+        transport: str = "",
+    ) -> list[Delivery]:
+        """See the protocol."""
+        second = int(now.timestamp())
+        with self._transaction():
+            self._settle(sending, settled, second, now)
+            if learn:
+                room = learn(self._spent_by_others(transport))
+                limit = limit if room is None else min(limit, room)
+            claimed, looked_at = list[Delivery](), 0
+            # What is suppressed or put off is looked at once, then it is no longer due; `_LOOKS` bounds a transaction.
+            while len(claimed) < limit and looked_at < _LOOKS:
+                which = {"issue": sending.issue, "rehearsal": sending.rehearsal}
+                rows = self._rows("due", {**which, "second": second, "limit": limit - len(claimed)})
+                if not rows:
+                    break
+                looked_at += len(rows)
+                taken = [row for row in rows if not self._pass_over(row, put_off)]
+                ids = [row[0] for row in taken]
+                if ids:
+                    self._db.execute(SQL["claim"], {"second": second, "lease": self.lease, "ids": ids})
+                claimed += [replace(delivery_of(row[:-1]), state="sending", attempts=row[5] + 1) for row in taken]
+            for each in _grouped(spent):
+                number = self._rows("spend", (each.transport, each.domain, each.second, each.count))[0][0]
+                if each.transport in self._read_up_to:
+                    self._read_up_to[each.transport] = number
+        return claimed
+
+    def _spent_by_others(self, transport: str) -> list[Spent]:
+        """What others spent since we last looked. From now to the transaction's end nobody else spends."""
+        self._db.execute(SQL["lock_pace"], (_key(f"pace {transport}"),))
+        rows = self._rows("spent_by_others", (transport, self._read_up_to.get(transport, 0)))
+        if rows:
+            self._read_up_to[transport] = rows[-1][0]
+        return [Spent(transport, domain, second, count) for _, domain, second, count in rows]
+
+    def _settle(self, sending: Sending, settled: Sequence[Settled], second: int, now: datetime) -> None:
+        if settled:
+            columns = {
+                "ids": [each.delivery.id for each in settled],
+                "states": [str(each.outcome.verdict) for each in settled],
+                "dues": [each.due for each in settled],
+                "replies": [_clean(each.outcome.reply) for each in settled],
+                "provider_ids": [_clean(each.outcome.provider_id) for each in settled],
+            }
+            self._db.execute(SQL["settle"], {**columns, "second": second, "lease": self.lease})
+        for each in settled:
+            if each.outcome.hard and not sending.rehearsal:
+                reason, source = f"hard bounce: {_clean(each.outcome.reply)}", f"issue {sending.issue}"
+                values = (each.delivery.contact.address, reason, now.date().isoformat(), source)
+                self._db.execute(SQL["suppress"], values)
+
+    def _pass_over(self, row: tuple[Any, ...], put_off: Callable[[Delivery], int]) -> bool:
+        """Suppressed since the plan, or its domain has had enough for now."""
+        reason = row[-1]
+        if reason is not None:
+            self._db.execute(SQL["suppress_claimed"], (reason, row[0]))
+        elif due := put_off(delivery_of(row[:-1])):
+            self._db.execute(SQL["put_off"], (due, row[0]))
+        else:
+            return False
+        return True
+
+    def release(self, deliveries: Iterable[Delivery]) -> None:
+        """See the protocol."""
+        with translated(self._url):
+            self._db.execute(SQL["release"], {"ids": [each.id for each in deliveries], "lease": self.lease})
+
+    def tally(self, sending: Sending) -> Tally:
+        """See the protocol. A living run's claims count as waiting."""
+        counts = dict(self._rows("tally", (sending.issue, sending.rehearsal)))
+        counts["waiting"] = counts.get("waiting", 0) + counts.pop("sending", 0)
+        return Tally(**{state: counts.get(state, 0) for state in STATES})
+
+    def spent_since(self, transport: str, second: int) -> list[Spent]:
+        """See the protocol."""
+        with translated(self._url), self._db.transaction():
+            self._db.execute(SQL["lock_pace"], (_key(f"pace {transport}"),))
+            self._db.execute(SQL["forget_spent"], (transport, second))
+            rows = self._rows("spent_since", (transport, second))
+        self._read_up_to[transport] = max((row[-1] for row in rows), default=self._read_up_to.get(transport, 0))
+        return [Spent(*row[:-1]) for row in rows]
+
+    def next_due(self, sending: Sending) -> datetime | None:
+        """See the protocol."""
+        due = self._rows("next_due", (sending.issue, sending.rehearsal))[0][0]
+        return None if due is None else datetime.fromtimestamp(due, UTC)
+
+    def sendings(self) -> list[Sending]:
+        """See the protocol."""
+        return list(itertools.starmap(Sending, self._rows("sendings")))
+
+    def deliveries(self, sending: Sending, states: Sequence[str]) -> Iterator[Delivery]:
+        """See the protocol."""
+        rows = self._stream("deliveries", (sending.issue, sending.rehearsal, list(states)))
+        yield from map(delivery_of, rows)
+
+    def story(self, address: str) -> list[tuple[Sending, Delivery]]:
+        """See the protocol."""
+        rows = self._rows("story", (address,))
+        return [(Sending(issue, rehearsal), delivery_of(row)) for issue, rehearsal, *row in rows]
+
+    def people(self, sending: Sending, prefix: str = "") -> Iterator[tuple[str, str, str]]:
+        """See the protocol."""
+        which = {"issue": sending.issue, "rehearsal": sending.rehearsal}
+        span = {"first": prefix, "last": f"{prefix}\U0010ffff"}
+        rows = self._stream("people_named" if prefix else "people", {**which, **span})
+        yield from ((address, state, reply) for address, state, reply in rows)
+
+    def resolve(self, sending: Sending, *, resend: bool, addresses: Iterable[str] | None = None) -> int:
+        """See the protocol."""
+        chosen = None if addresses is None else list(addresses)
+        values = {"issue": sending.issue, "rehearsal": sending.rehearsal, "chosen": chosen}
+        with translated(self._url):
+            return self._db.execute(SQL["resolve_resend" if resend else "resolve_leave"], values).rowcount
+
+    def left(self, sending: Sending) -> int:
+        """See the protocol."""
+        return int(self._rows("left", (sending.issue, sending.rehearsal))[0][0])
+
+    def rename(self, address: str, pseudonym: str) -> int:
+        """See the protocol."""
+        values = {"address": address, "pseudonym": pseudonym}
+        with translated(self._url), self._db.transaction():
+            self._db.execute(SQL["rename_suppression"], values)
+            return self._db.execute(SQL["rename"], values).rowcount
+
+    def overwrite(self, sending: Sending, rows: Iterable[tuple[str, str, str]]) -> int:
+        """See the protocol."""
+        which = {"issue": sending.issue, "rehearsal": sending.rehearsal}
+        values = ({**which, "address": address, "state": state, "reply": reply} for address, state, reply in rows)
+        with translated(self._url), self._db.transaction():
+            cursor = self._db.cursor()
+            cursor.executemany(SQL["overwrite"], values)
+            return max(cursor.rowcount, 0)
+
+    def add_serial(self, issue: str, serial: str) -> None:
+        """See the protocol."""
+        with translated(self._url):
+            self._db.execute(SQL["add_serial"], (issue, serial))
+
+    def has_serial(self, issue: str, serial: str) -> bool:
+        """See the protocol."""
+        return bool(self._rows("has_serial", (issue, serial))[0][0])
+
+    def damage(self) -> list[str]:
+        """See the protocol. The server looks at its pages' checksums whenever it reads them, and counts."""
+        return [str(row[0]) for row in self._rows("damage")]
+
+    def close(self) -> None:
+        """See the protocol."""
+        self._db.close()
+
+
+def _clean(text: str) -> str:
+    """A server's words; PostgreSQL keeps no NUL."""
+    return text[:1000].replace("\0", "")
+
+
+def _grouped(spent: Iterable[Spent]) -> list[Spent]:
+    """One row a domain and second."""
+    counts = dict[tuple[str, str, int], int]()
+    for each in spent:
+        key = each.transport, each.domain, each.second
+        counts[key] = counts.get(key, 0) + each.count
+    return [Spent(*key, count) for key, count in counts.items()]
