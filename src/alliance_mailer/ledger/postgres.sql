@@ -5,8 +5,9 @@ set search_path to mailer; set timezone to 'UTC'; set client_min_messages to war
 set lock_timeout to '30s'; set idle_in_transaction_session_timeout to 0;
 
 -- identity --
--- Null: nothing here yet.
-select to_regclass('mailer.ledger') is not null, to_regnamespace('mailer') is not null;
+-- From the catalogues: to_regclass remembers that there was nothing, and would not see what another first run has made.
+select exists (select 1 from pg_tables where schemaname = 'mailer' and tablename = 'ledger'),
+       exists (select 1 from pg_namespace where nspname = 'mailer');
 
 -- version --
 select version, readable_by, queue from mailer.ledger;
@@ -22,7 +23,7 @@ create table ledger (
     readable_by integer not null,
     queue       text    not null            -- the task queue's version
 );
-insert into ledger values (1, 1, '');
+insert into ledger values (2, 1, '');
 
 -- What was planned, one row for each edition that an issue was sent or rehearsed with.
 create table edition (
@@ -95,7 +96,8 @@ create table lease (
     worker      text    not null,           -- machine and process, for people
     issue       text    not null,
     rehearsal   boolean not null,
-    until       timestamptz not null
+    until       timestamptz not null,
+    connections integer not null default 0
 );
 
 -- Compiled editions, by the SHA-256 of these bytes.
@@ -114,6 +116,9 @@ create table sending (
     stopped     text    not null default '', -- why nobody goes on with it; empty: they do
     primary key (issue, rehearsal)
 );
+
+-- migrate_1 --
+alter table lease add column connections integer not null default 0;
 
 -- stage --
 create temp table if not exists staged (
