@@ -11,6 +11,7 @@ import typer
 
 from .cli_contacts import contacts
 from .cli_schedule import now, schedule
+from .cli_cluster import ledger
 
 if TYPE_CHECKING:
     from .checks import Finding
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False, no_args_is_help=True)
 app.add_typer(contacts, name="contacts")
+app.add_typer(ledger, name="ledger")
 
 app.add_typer(schedule, name="schedule")
 
