@@ -24,7 +24,7 @@ from alliance_mailer.issue import load_issue
 from alliance_mailer.publication import Publication
 from alliance_mailer.render import render
 
-pytest_plugins = ["database"]
+pytest_plugins = ["database", "machines"]
 
 hypothesis.settings.register_profile("ci", max_examples=200, deadline=None, derandomize=True)
 hypothesis.settings.register_profile("dev", max_examples=50, deadline=None)

@@ -38,9 +38,14 @@ class Carrier:
         address: Callable[[Delivery], Message],
         desk: SimpleQueue[Note],
         reconnect: Sequence[float],
+        is_ours: Callable[[], bool],
     ) -> None:
-        """`reconnect`: the seconds between attempts to connect again; then the connection is given up."""
+        """`reconnect`: the seconds between attempts to connect again; then the connection is given up.
+
+        `is_ours` is asked before each request whether what was claimed may still be begun with.
+        """
         self._connect, self._address, self._desk, self._reconnect = connect, address, desk, reconnect
+        self._is_ours = is_ours
         self.given = SimpleQueue[Sequence[Delivery] | None]()  # the clerk's answers; None: that was all
         self.closing = threading.Event()  # there is no point in connecting again
         self.batch_size = 1
@@ -94,6 +99,9 @@ class Carrier:
         while True:
             batch = self._next()
             if batch is None:
+                return
+            if batch and not self._is_ours():  # this process may have been stopped since it was claimed
+                self._desk.put(Note(self, released=batch))
                 return
             if batch:
                 self._held.append(deque(batch))

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from .cli_cluster import ledger, worker
 from .cli_contacts import contacts
 from .cli_schedule import now, schedule
-from .cli_cluster import ledger
 
 if TYPE_CHECKING:
     from .checks import Finding
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False, no_args_is_help=True)
 app.add_typer(contacts, name="contacts")
 app.add_typer(ledger, name="ledger")
-
 app.add_typer(schedule, name="schedule")
+app.command()(worker)
 
 IssueOption = Annotated[str, typer.Option("--issue", metavar="N", help="The issue's number, as in issues/N.md.")]
 TransportOption = Annotated[
@@ -420,6 +420,7 @@ def send(
         typer.Option("--allow", metavar="RULE", help="Send in spite of this check's findings (L001, …)."),
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask; for scripts.")] = False,
+    stop: Annotated[bool, typer.Option("--stop", help="Halt the workers that are sending it (many machines).")] = False,
 ) -> None:
     """Send an issue to everyone planned who has not got it. Run it again at any time: nobody gets it twice.
 
@@ -430,10 +431,12 @@ def send(
     mailer send --issue 2.6 --transport live --dry-run
     mailer send --issue 2.6 --transport live --limit 5
     """
-    from .send import Request, send_issue
+    from .send import Request, send_issue, stop_sending
 
     session: Session = context.obj
     session.open()
+    if stop:
+        raise typer.Exit(stop_sending(session.config, session.report, issue))
     loaded, edition, findings = session.load(issue)
     request = Request(dry_run=dry_run, limit=limit, to_new=to_new, allow=frozenset(allow or ()), yes=yes)
     raise typer.Exit(

@@ -51,8 +51,11 @@ def deliver(
     limit: int | None = None,
     keyed: Keyed | None = None,
     repeats: Sequence[KeyedRequest] = (),
+    is_ours: Callable[[], bool] = lambda: True,
 ) -> Later | None:
     """Send what is due, at most `limit` messages. The issue is held (`Ledger.hold`) and recovered by the caller.
+
+    Or the claims are a lease's: then `is_ours` says whether it lives, and what was claimed may be begun with.
 
     Where requests are `keyed`, the ledger keeps them. `repeats`, those in doubt, go first, unchanged, beyond `limit`.
 
@@ -62,7 +65,7 @@ def deliver(
     what was claimed and not sent is put back first, and nobody is marked refused for it.
     """
     clerk = _Clerk(ledger, sending, policy, pace, brake, now, stopped, settled, waits, limit, keyed, repeats)
-    carriers = {Carrier(connect, address, clerk.desk, policy.reconnect) for _ in range(connections)}
+    carriers = {Carrier(connect, address, clerk.desk, policy.reconnect, is_ours) for _ in range(connections)}
     for carrier in carriers:
         carrier.start()
     try:

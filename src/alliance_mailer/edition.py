@@ -21,7 +21,7 @@ from .unsubscribe import header_fields, link, unsubscribe_token
 
 
 @dataclass(frozen=True, slots=True)
-class _Link:
+class Link:
     """The unsubscribe link as it stands in a gap, encoded but for its token: encoding it took half of a message's time.
 
     That is possible because all tokens are equally long, and no character of theirs is encoded, anywhere.
@@ -33,6 +33,7 @@ class _Link:
     after: str
 
     def write(self, token: str) -> str:
+        """The link of one person."""
         return f"{self.before}{token[: self.cut]}{self.soft_break}{token[self.cut :]}{self.after}"
 
 
@@ -50,7 +51,7 @@ class Edition:
     body: tuple[bytes, ...]  # always one more than order
     order: tuple[int, ...]  # which of the gaps stands between each two pieces of the body
     gaps: tuple[Gap, ...]  # each once
-    links: tuple[_Link | None, ...]  # for each gap, the unsubscribe link if that stands there
+    links: tuple[Link | None, ...]  # for each gap, the unsubscribe link if that stands there
     risky: tuple[Gap, ...]  # those that not every person's data can fill: no fallback, or a whole link
     pictures: tuple[Picture, ...] = ()  # those in the body, for who does not take it as it is
 
@@ -136,7 +137,7 @@ def compile_edition(rendered: Rendered, publication: Publication, issue: str, fi
     return edition
 
 
-def _link(gap: Gap, publication: Publication) -> _Link | None:
+def _link(gap: Gap, publication: Publication) -> Link | None:
     if gap.field.name != "unsubscribe_url":
         return None
     nobodys = unsubscribe_token(b"", "", "")
@@ -144,7 +145,7 @@ def _link(gap: Gap, publication: Publication) -> _Link | None:
     token = re.search(f"({mime.SOFT_BREAK})?".join(nobodys), encoded)
     assert token
     cut, soft_break, _ = token[0].partition(mime.SOFT_BREAK)
-    return _Link(encoded[: token.start()], len(cut), soft_break, encoded[token.end() :])
+    return Link(encoded[: token.start()], len(cut), soft_break, encoded[token.end() :])
 
 
 def _is_risky(gap: Gap) -> bool:

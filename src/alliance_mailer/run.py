@@ -131,7 +131,7 @@ def run_sending(
         chosen.use, chosen.options, project=project, issue=sending.issue, environ=os.environ, fresh=fresh
     )  # fmt: skip
     ready = [first]  # whoever comes first takes it
-    with _interruptible() as interrupted, contextlib.ExitStack() as unused:
+    with interruptible() as interrupted, contextlib.ExitStack() as unused:
         unused.callback(_close, ready)
         plan()
         receipt = None if sending.rehearsal else Writer(project, ledger, sending, key)
@@ -178,8 +178,10 @@ def _close(transports: Iterable[Transport]) -> None:
 
 
 @contextlib.contextmanager
-def _interruptible() -> Iterator[Callable[[], bool]]:
-    """The first Ctrl-C or SIGTERM lets what is on the wires finish; the second aborts."""
+def interruptible(
+    words: str = "finishing what is on the wire; once more aborts at once",
+) -> Iterator[Callable[[], bool]]:
+    """The first Ctrl-C or SIGTERM lets what is on the wires finish, and says so; the second aborts."""
     asked = threading.Event()
 
     def stop(number: int, _: object) -> None:
@@ -187,7 +189,7 @@ def _interruptible() -> Iterator[Callable[[], bool]]:
             raise KeyboardInterrupt
         asked.set()
         with contextlib.suppress(OSError):  # print() in a handler could fail amid the server's answer
-            os.write(2, b"\nfinishing what is on the wire; once more aborts at once\n")
+            os.write(2, f"\n{words}\n".encode())
 
     before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

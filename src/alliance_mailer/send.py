@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
 from .approval import Approval, facts_of, refuse_drift, require
 from .approval_file import read_approval
@@ -39,6 +40,9 @@ from .signing import existing_key, signing_key
 from .suppressed import read_in
 from .transports import Traits, refuse_pictures, transport_module
 from .walltime import to_instant
+
+if TYPE_CHECKING:
+    from .ledger.postgres import PostgresLedger
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +85,29 @@ def send_issue(
         mistakes = "a mistake" if len(refused) == 1 else f"{len(refused)} mistakes"
         raise CheckFailed(f"issue {issue.number} is not sent: {mistakes} in it", hint=f"mend that, or {rules}")
     ledger = open_ledger(config.ledger, dry_run=request.dry_run, durability=config.durability)
-    with contextlib.closing(ledger), ledger.hold(issue.number):
-        run = _Run(project, config, report, issue, edition, ledger, sending, chosen, request, approval, clock)
+    with contextlib.closing(ledger), contextlib.ExitStack() as held:
+        run = _Run(
+            project, config, report, issue, edition, ledger, sending, chosen, request, approval, clock, held.close
+        )
+        if run.by_workers and run.is_under_way:
+            return run.follow()
+        held.enter_context(ledger.hold(issue.number))
         return run.run()
+
+
+def stop_sending(config: Config, report: Report, number: str) -> int:
+    """Halt a sending on all machines that work on it. Returns the exit code."""
+    if isinstance(config.ledger, Path):
+        hint = "Ctrl-C in the terminal where it runs"
+        raise UsageError("--stop is for a sending that workers are at; this ledger has none", hint=hint)
+    from .follow import stop
+
+    with contextlib.closing(open_ledger(config.ledger)) as ledger:
+        stopped = stop(cast("PostgresLedger", ledger), Sending(number, rehearsal=False))
+        report.say(f"Issue {number} is stopped; what is on the wires is finished. The same without --stop goes on."
+                   if stopped else f"Nobody is sending issue {number}.")  # fmt: skip
+        report.document({"issue": number, "stopped": stopped})
+    return 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +125,20 @@ class _Run:
     request: Request
     approval: Approval | None
     clock: Callable[[], datetime]
+    let_go: Callable[[], None]  # of the issue
+
+    @property
+    def by_workers(self) -> bool:
+        """Whether other machines send, and this one plans and follows. A few messages (--limit) it sends itself."""
+        one_machine = isinstance(self.config.ledger, Path) or self.sending.rehearsal
+        return not (one_machine or self.request.dry_run or self.request.limit)
+
+    @property
+    def is_under_way(self) -> bool:
+        """Whether workers are at it, with the edition that it is now, and nobody is to be added."""
+        planned = self.ledger.planned(self.sending)
+        same = planned is not None and planned.edition == self.edition.sha256
+        return same and not self.request.to_new and self.ledger.is_held(self.issue.number)
 
     def run(self) -> int:
         ledger, sending, report = self.ledger, self.sending, self.report
@@ -375,6 +413,13 @@ class _Run:
             if plans:
                 self.ledger.plan(self.sending, self._plan(audience), self.clock())
 
+        if self.by_workers:
+            from .follow import hand_over
+
+            shared = cast("PostgresLedger", self.ledger)
+            hand_over(self.project, self.config, self.chosen, shared, self.sending, self.edition, plan)
+            self.let_go()
+            return self.follow()
         limit = self.request.limit
         with self.report.progress(self._total(total)) as progress:
             ending = run_sending(
@@ -383,6 +428,21 @@ class _Run:
                 settled=progress.settled, waits=progress.waits, limit=limit, clock=self.clock,
                 repeats=repeats,
             )  # fmt: skip
+        return self._conclude(ending)
+
+    def follow(self) -> int:
+        """Follow the workers. Ctrl-C ends the following, and nothing else."""
+        from .follow import follow
+
+        tally = self.ledger.tally(self.sending)
+        with self.report.progress(tally.waiting + tally.deferred) as settled:
+            shared, wait = cast("PostgresLedger", self.ledger), self.config.delivery.wait
+            ending = follow(shared, self.sending, self.report, settled, wait)
+        if ending.interrupted:
+            self.report.say(
+                f"\nThe workers go on. Follow them again: {self._command}; halt them: {self._command} --stop"
+            )
+            return 130
         return self._conclude(ending)
 
     def _conclude(self, ending: Ending) -> int:

@@ -8,7 +8,7 @@ server that fails would forget claims otherwise, and somebody would get an issue
 import contextlib
 import itertools
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -42,11 +42,16 @@ def open_ledger(url: str, *, dry_run: bool = False) -> "PostgresLedger":
 class PostgresLedger:
     """See the protocol. One connection, one thread."""
 
+    _sql: Mapping[str, str] = SQL
     lease: int | None = None  # whose claims are ours; none: those of the one run that holds the issue
+
+    @property
+    def connection(self) -> Connection:
+        """For what is to happen in one transaction with what the ledger writes."""
+        return self._db
 
     def __init__(self, db: Connection, url: str) -> None:
         self._db, self._url = db, url
-        self._read_up_to: dict[str, int] = {}  # by transport: the last of `spent` that we know
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -56,7 +61,7 @@ class PostgresLedger:
 
     def _rows(self, query: str, values: Any = None) -> list[tuple[Any, ...]]:
         with translated(self._url):
-            return self._db.execute(SQL[query], values).fetchall()
+            return self._db.execute(self._sql[query], values).fetchall()
 
     def _stream(self, query: str, values: Any) -> Iterator[tuple[Any, ...]]:
         """Rows as they come; the server keeps them, so that this connection may be used meanwhile."""
@@ -168,21 +173,19 @@ class PostgresLedger:
         *,
         put_off: Callable[[Delivery], int] = lambda _: 0,
         spent: Sequence[Spent] = (),
-        learn: Callable[[Sequence[Spent]], int | None] | None = None,
-        transport: str = "",
     ) -> list[Delivery]:
         """See the protocol."""
         second = int(now.timestamp())
         with self._transaction():
             self._settle(sending, settled, second, now)
-            if learn:
-                room = learn(self._spent_by_others(transport))
-                limit = limit if room is None else min(limit, room)
+            limit = self._room(limit, second)
             claimed, looked_at = list[Delivery](), 0
             # What is suppressed or put off is looked at once, then it is no longer due; `_LOOKS` bounds a transaction.
             while len(claimed) < limit and looked_at < _LOOKS:
                 which = {"issue": sending.issue, "rehearsal": sending.rehearsal}
-                rows = self._rows("due", {**which, "second": second, "limit": limit - len(claimed)})
+                rows = self._rows(
+                    "due", {**which, "second": second, "lease": self.lease, "limit": limit - len(claimed)}
+                )
                 if not rows:
                     break
                 looked_at += len(rows)
@@ -191,19 +194,19 @@ class PostgresLedger:
                 if ids:
                     self._db.execute(SQL["claim"], {"second": second, "lease": self.lease, "ids": ids})
                 claimed += [replace(delivery_of(row[:-1]), state="sending", attempts=row[5] + 1) for row in taken]
-            for each in _grouped(spent):
-                number = self._rows("spend", (each.transport, each.domain, each.second, each.count))[0][0]
-                if each.transport in self._read_up_to:
-                    self._read_up_to[each.transport] = number
+            self._spend(spent)
         return claimed
 
-    def _spent_by_others(self, transport: str) -> list[Spent]:
-        """What others spent since we last looked. From now to the transaction's end nobody else spends."""
-        self._db.execute(SQL["lock_pace"], (lock_number(f"pace {transport}"),))
-        rows = self._rows("spent_by_others", (transport, self._read_up_to.get(transport, 0)))
-        if rows:
-            self._read_up_to[transport] = rows[-1][0]
-        return [Spent(transport, domain, second, count) for _, domain, second, count in rows]
+    def _room(self, limit: int, second: int) -> int:
+        """How many of them may go, where other machines spend of the same rate."""
+        return limit
+
+    def _spend(self, spent: Sequence[Spent]) -> int:
+        """Returns the number of the last one."""
+        number = 0
+        for each in _grouped(spent):
+            number = self._rows("spend", (each.transport, each.domain, each.second, each.count))[0][0]
+        return number
 
     def _settle(self, sending: Sending, settled: Sequence[Settled], second: int, now: datetime) -> None:
         if settled:
@@ -246,11 +249,8 @@ class PostgresLedger:
     def spent_since(self, transport: str, second: int) -> list[Spent]:
         """See the protocol."""
         with translated(self._url), self._db.transaction():
-            self._db.execute(SQL["lock_pace"], (lock_number(f"pace {transport}"),))
             self._db.execute(SQL["forget_spent"], (transport, second))
-            rows = self._rows("spent_since", (transport, second))
-        self._read_up_to[transport] = max((row[-1] for row in rows), default=self._read_up_to.get(transport, 0))
-        return [Spent(*row[:-1]) for row in rows]
+            return [Spent(*row) for row in self._rows("spent_since", (transport, second))]
 
     def next_due(self, sending: Sending) -> datetime | None:
         """See the protocol."""

@@ -114,11 +114,15 @@ create table sending (
     content     text    not null references content,
     transport   text    not null,           -- its name in mailer.toml
     stopped     text    not null default '', -- why nobody goes on with it; empty: they do
+    signer      text    not null default '', -- a hash of the key that signs: each machine must have the same
+    not_before  timestamptz,                -- the rate is used up till then
     primary key (issue, rehearsal)
 );
 
 -- migrate_1 --
 alter table lease add column connections integer not null default 0;
+alter table sending add column signer text not null default '';
+alter table sending add column not_before timestamptz;
 
 -- stage --
 create temp table if not exists staged (
@@ -212,7 +216,7 @@ where issue = %(issue)s and rehearsal = %(rehearsal)s and state = 'sending'
   and not exists (select 1 from lease l where l.id = lease and l.until > clock_timestamp());
 
 -- lock_pace --
--- Until the transaction ends nobody else spends of this transport's rate.
+-- Until the transaction ends nobody else spends of this transport's rate: numbers and commits are in one order.
 select pg_advisory_xact_lock(%s);
 
 -- spent_by_others --
@@ -224,6 +228,7 @@ select d.id, d.address, d.fields, d.source, d.state, d.attempts, d.planned_at, d
        d.reply, d.due, d.provider_id, d.left, s.reason
 from delivery d left join suppression s on s.address = d.address
 where d.issue = %(issue)s and d.rehearsal = %(rehearsal)s and d.state in ('waiting', 'deferred') and d.due <= %(second)s
+  and (%(lease)s::bigint is null or exists (select 1 from lease l where l.id = %(lease)s))
 order by d.due, d.id limit %(limit)s
 for update of d skip locked;
 
@@ -249,7 +254,7 @@ where d.id = v.id and d.state = 'sending' and d.lease is not distinct from %(lea
 insert into spent (transport, domain, second, count) values (%s, %s, %s, %s) returning id;
 
 -- spent_since --
-select transport, domain, second, sum(count)::bigint, max(id) from spent where transport = %s and second >= %s
+select transport, domain, second, sum(count)::bigint from spent where transport = %s and second >= %s
 group by transport, domain, second order by second, domain;
 
 -- forget_spent --

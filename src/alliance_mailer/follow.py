@@ -1,0 +1,102 @@
+"""What `mailer send` does where workers send: hand over what was planned, then follow them."""
+
+import contextlib
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from .config import Config, TransportConfig
+from .deliver import Later
+from .edition import Edition
+from .errors import MailerError, TransportRefused, TryLater
+from .jobs import defer_shares
+from .ledger import Sending, Tally
+from .ledger.database import translated
+from .ledger.orders import Order, Orders
+from .ledger.postgres import PostgresLedger
+from .message import Outcome, Verdict
+from .report import Report
+from .run import Ending, interruptible, now
+from .signing import fingerprint, signing_key
+from .stored import write_edition
+
+BY_A_PERSON = "by a person: mailer send --stop"
+_LOOK = 0.5  # seconds between looks, or ten times as long as one takes
+_ALONE = 10.0  # seconds without any worker before that is said
+
+
+def hand_over(
+    project: Path, config: Config, chosen: TransportConfig, ledger: PostgresLedger, sending: Sending, edition: Edition,
+    plan: Callable[[], None],
+) -> None:  # fmt: skip
+    """Plan, and put the jobs into the queue, in one transaction: both are there, or none."""
+    key = signing_key(project, config.secret_env, os.environ)
+    digest, data = write_edition(edition)
+    order = Order(sending.issue, sending.rehearsal, edition.sha256, digest, chosen.name, fingerprint(key))
+    with translated("ledger"), ledger.connection.transaction():
+        plan()
+        Orders(ledger).give(order, data)
+        tally = ledger.tally(sending)
+        defer_shares(ledger.connection, sending, tally.waiting + tally.deferred)
+
+
+def stop(ledger: PostgresLedger, sending: Sending) -> bool:
+    """Halt a sending on all machines, within seconds. Whether there was one to halt."""
+    return Orders(ledger).stop(sending, BY_A_PERSON)
+
+
+def follow(
+    ledger: PostgresLedger, sending: Sending, report: Report, settled: Callable[[Outcome], None], wait: float
+) -> Ending:
+    """Until nobody is left, or nobody whom it is worth waiting for; or until Ctrl-C, which only ends the following."""
+    orders, seen, alone = Orders(ledger), ledger.tally(sending), time.monotonic()
+    with interruptible("the workers go on; once more aborts this command at once") as interrupted:
+        while True:
+            began = time.monotonic()
+            orders.end_dead_leases()
+            order, tally, workers = orders.of(sending), ledger.tally(sending), orders.workers()
+            for outcome in _news(seen, tally):
+                settled(outcome)
+            seen = tally
+            alone = began if workers else alone
+            if ending := _ending(ledger, sending, order, tally, wait, busy=bool(workers)):
+                return ending
+            if began - alone > _ALONE:
+                report.warn("no worker is at it; on any machine with the settings and secrets: mailer worker")
+                alone = began + 3600
+            with contextlib.suppress(TryLater):
+                _pause(interrupted, max(_LOOK, 10 * (time.monotonic() - began)))
+            if interrupted():
+                return Ending(interrupted=True)
+
+
+def _ending(
+    ledger: PostgresLedger, sending: Sending, order: Order | None, tally: Tally, wait: float, *, busy: bool
+) -> Ending | None:
+    claimed = ledger.claimed(sending)
+    if order and order.stopped and not claimed:
+        kind: type[MailerError] = TryLater if order.stopped == BY_A_PERSON else TransportRefused
+        hint = "the same command with --yes goes on" if kind is TryLater else "see why before it goes on"
+        words = order.stopped if order.stopped.startswith("stopped") else f"stopped {order.stopped}"
+        return Ending(stopped=kind(words, hint=hint))
+    if not tally.waiting + tally.deferred:
+        return Ending()
+    due = ledger.next_due(sending)
+    if not claimed and not busy and due and due.timestamp() - now().timestamp() > wait:
+        return Ending(later=Later("the workers try them again by themselves", due))
+    return None
+
+
+def _news(before: Tally, after: Tally) -> Iterator[Outcome]:
+    for verdict in (Verdict.ACCEPTED, Verdict.REFUSED, Verdict.UNKNOWN):
+        for _ in range(getattr(after, verdict) - getattr(before, verdict)):
+            yield Outcome(verdict)
+
+
+def _pause(interrupted: Callable[[], bool], seconds: float) -> None:
+    until = time.monotonic() + seconds
+    waiting = threading.Event()
+    while time.monotonic() < until and not interrupted():
+        waiting.wait(min(0.1, seconds))

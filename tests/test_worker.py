@@ -1,0 +1,149 @@
+"""Sending on several machines: the same words, the same promises."""
+
+import json
+import re
+import signal
+import time
+from contextlib import closing
+
+import pytest
+
+from alliance_mailer.ledger import Sending
+from alliance_mailer.ledger.postgres import open_ledger
+
+SENDING = Sending("2.6", rehearsal=False)
+
+
+def until(holds, seconds=30.0):
+    """What another process does is waited for, not slept for."""
+    ends = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < ends, "it never came"
+        time.sleep(0.02)
+
+
+def test_send_plans_and_two_workers_send_each_message_once(machines, sink):
+    machines.worker()
+    machines.worker()
+    code, out = machines.run("send", "--issue", "2.6", "--transport", "live", "--yes")
+    assert code == 0, out
+    assert "24 accepted, 1 suppressed; nobody is left." in out
+    assert len({each.to for each in sink.took}) == len(sink.took) == 24
+    status = machines.status()
+    assert (status["planned"], status["accepted"], status["suppressed"], status["unknown"]) == (25, 24, 1, 0)
+    assert "Everyone has it" in machines.run("send", "--issue", "2.6", "--transport", "live", "--yes")[1]
+
+
+def test_what_workers_send_is_what_one_machine_would_have_sent(machines, sink):
+    machines.worker()
+    machines.run("send", "--issue", "2.6", "--transport", "live", "--yes", "--limit", "5")  # this machine alone
+    alone = {each.to for each in sink.took}
+    assert len(alone) == 5
+    machines.run("send", "--issue", "2.6", "--transport", "live", "--yes")
+    ids = [each.message_id for each in sink.took]
+    assert len(set(ids)) == 24
+    assert {len(each) for each in ids} == {len(ids[0])}
+
+
+def test_ctrl_c_ends_the_following_and_the_next_send_follows_again(machines, sink):
+    send = machines.send()
+    with closing(open_ledger(machines.url)) as ledger:
+        until(lambda: ledger.planned(SENDING))
+        time.sleep(1.0)  # it follows now, or Ctrl-C comes before: then it is as good
+        send.send_signal(signal.SIGINT)
+        out, _ = send.communicate()
+        assert (send.returncode, "The workers go on." in out) == (130, True), out
+        assert ledger.tally(SENDING).waiting == 24
+        machines.worker()
+        until(lambda: ledger.tally(SENDING).accepted == 24)
+    assert len(sink.took) == 24
+
+
+def test_stop_halts_the_workers_and_send_goes_on(machines, sink):
+    machines.people(4000)
+    machines.worker()
+    send = machines.send()
+    until(lambda: len(sink.took) > 20)
+    assert "Issue 2.6 is stopped" in machines.run("send", "--issue", "2.6", "--stop")[1]
+    out, _ = send.communicate()
+    assert (send.returncode, "stopped by a person" in out) == (75, True), out
+    halted = len(sink.took)
+    assert halted < 4000
+    assert machines.status()["unknown"] == 0
+    code, out = machines.run("send", "--issue", "2.6", "--transport", "live", "--yes")
+    assert code == 0, out
+    assert len({each.to for each in sink.took}) == len(sink.took) == 4000
+
+
+def test_a_worker_that_is_told_to_stop_finishes_what_is_on_its_wires(machines, sink):
+    machines.people(3000)
+    worker = machines.worker()
+    machines.send()
+    until(lambda: len(sink.took) > 20)
+    worker.send_signal(signal.SIGTERM)
+    out, _ = worker.communicate()
+    assert (worker.returncode, "finishing what is on the wires" in out) == (0, True), out
+    status = machines.status()
+    assert status["unknown"] == 0
+    assert status["accepted"] == len(sink.took)
+
+
+def test_a_daily_quota_holds_over_all_workers(machines, sink):
+    settings = (machines.at_home / "mailer.toml").read_text()
+    (machines.at_home / "mailer.toml").write_text(settings + 'rate = ["200/d"]\n')
+    machines.people(1000)
+    for _ in range(3):
+        machines.worker()
+    code, out = machines.run("send", "--issue", "2.6", "--transport", "live", "--yes")
+    assert code == 75, out
+    assert len(sink.took) == 200
+    assert machines.status()["accepted"] == 200
+
+
+def test_the_brake_of_one_stops_all(machines, tmp_path, server):
+    from machines import Machines, Sink
+
+    refusing = Sink(tmp_path / "refusing.jsonl", {"chances": {"rcpt 550 5.1.1 nobody here": 1.0}})
+    several = Machines(tmp_path / "b", server.new_database("brake"), f'port = {refusing.port}\ntls = "none"')
+    several.people(2000)
+    for _ in range(2):
+        several.worker()
+    code, out = several.run("send", "--issue", "2.6", "--transport", "live", "--yes")
+    assert (code, "more than brake = 5% allows" in out) == (69, True), out
+    assert several.status()["refused"] < 200
+    several.close()
+    refusing.close()
+
+
+def test_a_machine_with_another_secret_says_so_and_sends_nothing(machines, sink, monkeypatch):
+    machines.send()
+    with closing(open_ledger(machines.url)) as ledger:
+        until(lambda: ledger.planned(SENDING))
+    monkeypatch.setitem(__import__("machines").SECRET, "MAILER_SECRET", "another, of sixteen and more")
+    worker = machines.worker()
+    out, _ = worker.communicate()
+    assert (worker.returncode, "planned with another key than this machine has" in out) == (78, True), out
+    assert sink.took == []
+
+
+def test_a_worker_needs_a_ledger_that_machines_can_share(project, mailer):
+    result = mailer("worker")
+    assert (result.code, "workers share a ledger in PostgreSQL" in result.err) == (78, True)
+    assert mailer("send", "--issue", "2.6", "--stop").code == 2
+
+
+def test_health_and_metrics_say_how_it_goes(machines, sink):
+    from urllib.request import urlopen
+
+    from alliance_mailer.health import serving
+
+    assert machines.run("worker", "--health")[0] == 0
+    machines.worker()
+    machines.run("send", "--issue", "2.6", "--transport", "live", "--yes")
+    with serving(0, machines.url, {"accepted": 24}) as port, urlopen(f"http://127.0.0.1:{port}/metrics") as answer:
+        text = answer.read().decode()
+    assert 'mailer_deliveries{issue="2.6",state="accepted"} 24' in text
+    assert 'mailer_outcomes_total{verdict="accepted"} 24' in text
+    assert re.search(r"^mailer_lag_seconds 0$", text, re.MULTILINE)
+    health = json.loads(machines.run("--json", "worker", "--health")[1])
+    assert health["well"] is True
