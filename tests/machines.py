@@ -69,13 +69,16 @@ class Machines:
         return process.returncode, out
 
     def status(self) -> dict:
-        return json.loads(self.run("--json", "status", "--issue", "2.6")[1])
+        return self.document("status", "--issue", "2.6")
+
+    def document(self, *argv: str) -> dict:
+        return json.loads(self.run("--json", *argv)[1].splitlines()[-1])
 
     def close(self) -> None:
         for process in self.processes:
-            if process.poll() is None:
-                process.kill()
-            process.communicate()
+            process.kill()
+            process.wait()
+            process.stdout.close()
 
 
 @dataclass

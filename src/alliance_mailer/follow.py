@@ -1,10 +1,10 @@
 """What `mailer send` does where workers send: hand over what was planned, then follow them."""
 
-import contextlib
 import os
 import threading
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 from .config import Config, TransportConfig
@@ -60,32 +60,37 @@ def follow(
             for outcome in _news(seen, tally):
                 settled(outcome)
             seen = tally
-            alone = began if workers else alone
-            if ending := _ending(ledger, sending, order, tally, wait, busy=bool(workers)):
+            at = _next(ledger, sending, order)
+            alone = began if workers or at > now().timestamp() else alone
+            if ending := _ending(order, tally, ledger.claimed(sending), at, wait, busy=bool(workers)):
                 return ending
             if began - alone > _ALONE:
                 report.warn("no worker is at it; on any machine with the settings and secrets: mailer worker")
                 alone = began + 3600
-            with contextlib.suppress(TryLater):
-                _pause(interrupted, max(_LOOK, 10 * (time.monotonic() - began)))
+            _pause(interrupted, max(_LOOK, 10 * (time.monotonic() - began)))
             if interrupted():
                 return Ending(interrupted=True)
 
 
-def _ending(
-    ledger: PostgresLedger, sending: Sending, order: Order | None, tally: Tally, wait: float, *, busy: bool
-) -> Ending | None:
-    claimed = ledger.claimed(sending)
+def _next(ledger: PostgresLedger, sending: Sending, order: Order | None) -> float:
+    """When somebody may go on with it, seconds since 1970."""
+    due = ledger.next_due(sending)
+    return max(due.timestamp() if due else 0.0, order.not_before if order else 0.0)
+
+
+def _ending(order: Order | None, tally: Tally, claimed: int, at: float, wait: float, *, busy: bool) -> Ending | None:
     if order and order.stopped and not claimed:
         kind: type[MailerError] = TryLater if order.stopped == BY_A_PERSON else TransportRefused
-        hint = "the same command with --yes goes on" if kind is TryLater else "see why before it goes on"
+        hint = "the same command goes on" if kind is TryLater else "see why before it goes on"
         words = order.stopped if order.stopped.startswith("stopped") else f"stopped {order.stopped}"
         return Ending(stopped=kind(words, hint=hint))
     if not tally.waiting + tally.deferred:
         return Ending()
-    due = ledger.next_due(sending)
-    if not claimed and not busy and due and due.timestamp() - now().timestamp() > wait:
-        return Ending(later=Later("the workers try them again by themselves", due))
+    if not claimed and not busy and at - now().timestamp() > wait:
+        reason = (
+            "the rate is used up for now" if order and at == order.not_before else "they are to be tried again later"
+        )
+        return Ending(later=Later(f"{reason}; the workers go on by themselves", datetime.fromtimestamp(at, UTC)))
     return None
 
 

@@ -55,7 +55,8 @@ delete from content c where not exists (select 1 from sending s where s.content 
 select data from content where sha256 = %s;
 
 -- orders --
-select issue, rehearsal, edition, content, transport, signer, stopped from sending where issue = %s and rehearsal = %s;
+select issue, rehearsal, edition, content, transport, signer, stopped, coalesce(extract(epoch from not_before), 0)::float
+from sending where issue = %s and rehearsal = %s;
 
 -- stop --
 update sending set stopped = %(reason)s where issue = %(issue)s and rehearsal = %(rehearsal)s and stopped = '';

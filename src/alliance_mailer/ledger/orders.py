@@ -24,6 +24,7 @@ class Order:
     transport: str  # its name in mailer.toml
     signer: str  # a hash of the key that signs
     stopped: str = ""  # why; empty: it goes on
+    not_before: float = 0.0  # seconds since 1970: the rate is used up till then
 
     @property
     def sending(self) -> Sending:

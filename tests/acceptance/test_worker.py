@@ -1,12 +1,9 @@
 """Sending on several machines: the same words, the same promises."""
 
-import json
 import re
 import signal
 import time
 from contextlib import closing
-
-import pytest
 
 from alliance_mailer.ledger import Sending
 from alliance_mailer.ledger.postgres import open_ledger
@@ -145,5 +142,5 @@ def test_health_and_metrics_say_how_it_goes(machines, sink):
     assert 'mailer_deliveries{issue="2.6",state="accepted"} 24' in text
     assert 'mailer_outcomes_total{verdict="accepted"} 24' in text
     assert re.search(r"^mailer_lag_seconds 0$", text, re.MULTILINE)
-    health = json.loads(machines.run("--json", "worker", "--health")[1])
+    health = machines.document("worker", "--health")
     assert health["well"] is True
