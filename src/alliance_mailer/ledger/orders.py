@@ -5,9 +5,9 @@ from dataclasses import asdict, dataclass
 from hashlib import sha256
 
 from ..errors import TryLater
-from . import Sending
+from . import Sending, leased
 from .database import Connection, translated
-from .leased import SQL, TERM
+from .leased import SQL
 from .postgres import PostgresLedger
 
 SHARE = 50_000  # messages after which a job ends, and another sending has its turn
@@ -75,7 +75,7 @@ class Orders:
     def end_dead_leases(self) -> int:
         """What dead workers had claimed becomes unknown. Returns how many rows."""
         with translated("ledger"), self._db.transaction():
-            self._db.execute(SQL["end_dead_leases"], (TERM,))
+            self._db.execute(SQL["end_dead_leases"], (leased.TERM,))
             return self._db.execute(SQL["recover_leased"]).rowcount
 
     def open(self, enough: int) -> Iterator[tuple[Sending, int]]:
