@@ -1,7 +1,7 @@
 -- A ledger copied into another database: what is read is the same in both, row by row and column by column.
 
 -- read_edition --
-select id, issue, rehearsal, sha256, transport, subject, text from edition order by id;
+select id, issue, rehearsal, sha256, transport, subject, text, lists_sha256, last from edition order by id;
 
 -- read_delivery --
 select id, issue, rehearsal, edition, address, fields, source, state, attempts, planned_at, due, tried_at, settled_at,
@@ -18,7 +18,7 @@ select transport, domain, second, sum(count) from spent group by transport, doma
 select issue, serial from receipt order by issue, serial;
 
 -- write_edition --
-edition (id, issue, rehearsal, sha256, transport, subject, text)
+edition (id, issue, rehearsal, sha256, transport, subject, text, lists_sha256, last)
 
 -- write_delivery --
 delivery (id, issue, rehearsal, edition, address, fields, source, state, attempts, planned_at, due, tried_at, settled_at,

@@ -87,7 +87,7 @@ class LeasedLedger(PostgresLedger):
         limit: int,
         now: datetime,
         *,
-        put_off: Callable[[Delivery], int] = lambda _: 0,
+        put_off: Callable[[Delivery], int] | None = None,
         spent: Sequence[Spent] = (),
     ) -> list[Delivery]:
         """See the protocol. Where the connection is lost, once more over another."""

@@ -34,6 +34,8 @@ create table edition (
     transport   text    not null,           -- as people know it
     subject     text    not null,
     text        text    not null,           -- gaps empty; what a diff is made of
+    lists_sha256 text   not null default '',
+    last        bigint  not null default 0, -- the last delivery planned with it: the higher, the later
     unique (issue, rehearsal, sha256)
 );
 
@@ -120,6 +122,9 @@ create table sending (
 );
 
 -- migrate_1 --
+alter table edition add column lists_sha256 text not null default '';
+alter table edition add column last bigint not null default 0;
+update edition set last = coalesce((select max(id) from delivery where edition = edition.id), 0);
 alter table lease add column connections integer not null default 0;
 alter table sending add column signer text not null default '';
 alter table sending add column not_before timestamptz;
@@ -179,9 +184,10 @@ insert into suppression (address, reason, since, source) values (%s, %s, %s, %s)
 select address, reason, since, source from suppression order by address;
 
 -- plan_edition --
-insert into edition (issue, rehearsal, sha256, transport, subject, text)
-values (%(issue)s, %(rehearsal)s, %(edition)s, %(transport)s, %(subject)s, %(text)s)
-on conflict (issue, rehearsal, sha256) do update set transport = excluded.transport
+insert into edition (issue, rehearsal, sha256, transport, subject, text, lists_sha256)
+values (%(issue)s, %(rehearsal)s, %(edition)s, %(transport)s, %(subject)s, %(text)s, %(lists_sha256)s)
+on conflict (issue, rehearsal, sha256) do update
+set transport = excluded.transport, lists_sha256 = excluded.lists_sha256
 returning id;
 
 -- plan --
@@ -195,10 +201,12 @@ left join suppression s on s.address = r.address
 order by r.n
 on conflict (issue, rehearsal, address) do nothing;
 
+-- plan_last --
+update edition set last = (select max(id) from delivery) where id = %s;
+
 -- planned --
-select e.sha256, e.transport, e.subject, e.text
-from edition e
-where e.id = (select edition from delivery where issue = %s and rehearsal = %s order by id desc limit 1);
+select sha256, transport, subject, text, lists_sha256 from edition
+where issue = %s and rehearsal = %s order by last desc limit 1;
 
 -- forget --
 delete from delivery where issue = %s and rehearsal = %s;
