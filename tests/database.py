@@ -29,7 +29,8 @@ def _programs() -> Path:
 class Server:
     """Starts when it is asked for its URL; stops, and starts again where a test says so."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, durable: bool = False) -> None:
+        """`durable`: commits reach the disk, as they do where it matters."""
         self._programs = _programs()
         self._folder = Path(tempfile.mkdtemp(prefix="pg"))  # a socket's path has room for 100 characters
         self._data = self._folder / "data"
@@ -41,7 +42,7 @@ class Server:
         self._run("initdb", "--no-sync", "--auth=trust", "--username=mailer", "--encoding=UTF8", "--locale=C.UTF-8")
         with (self._data / "postgresql.conf").open("a") as settings:
             settings.write(
-                f"listen_addresses = ''\nunix_socket_directories = '{self._folder}'\nfsync = off\n"
+                f"listen_addresses = ''\nunix_socket_directories = '{self._folder}'\nfsync = {'on' if durable else 'off'}\n"
                 "max_connections = 60\nshared_buffers = '64MB'\nautovacuum_naptime = '5s'\n"
             )
         self.start()
