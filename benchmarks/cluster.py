@@ -133,8 +133,8 @@ def main() -> None:
     parser.add_argument("--json", type=Path, metavar="FILE")
     options = parser.parse_args()
     people, many = (1500, 100_000) if options.quick else (6000, 1_000_000)
-    record: dict[str, Any] = {"began": f"{datetime.now(UTC):%F %T}", "cores": os.cpu_count(), "people": people,
-                              "load": os.getloadavg()[0], "python": platform.python_version(), "many": many}  # fmt: skip
+    machine = {"cores": os.cpu_count(), "load": os.getloadavg()[0], "python": platform.python_version()}
+    record: dict[str, Any] = {"began": f"{datetime.now(UTC):%F %T}", **machine, "people": people, "many": many}
     server = Server(durable=True)
     try:
         print(f"{people} people, {CONNECTIONS} connections a worker, {ROUND_TRIP} ms away; {os.cpu_count()} cores")
@@ -156,11 +156,10 @@ def main() -> None:
             for name, store in kinds.items():
                 record[name] = found = ledger(lambda store=store: open_ledger(store), many)
                 found["bytes"] = size(store) / many
-                print(
-                    f"  {name:10} plan {found['plan_s']:5.1f} s, {found['bytes']:.0f} bytes a row; 10 settled and 10 claimed"
-                    f" in {found['exchange_ms']:.2f} ms (99 %: {found['exchange_p99_ms']:.2f}), {found['message_us']:.0f} µs"
-                    f" a message, {found['client_cpu_us']:.0f} of them this process's CPU"
-                )
+                print(f"  {name:10} plan {found['plan_s']:5.1f} s, {found['bytes']:.0f} bytes a row")
+                exchange = f"{found['exchange_ms']:.2f} ms (99 %: {found['exchange_p99_ms']:.2f})"
+                cost = f"{found['message_us']:.0f} µs a message, {found['client_cpu_us']:.0f} of them CPU here"
+                print(f"             10 settled and 10 claimed in {exchange}: {cost}")
     finally:
         server.close()
     if options.json:

@@ -13,7 +13,7 @@ from .edition import Edition
 from .errors import MailerError, TransportRefused, TryLater
 from .jobs import defer_shares
 from .ledger import Sending, Tally
-from .ledger.database import translated
+from .ledger.database import check_queue, translated
 from .ledger.orders import Order, Orders
 from .ledger.postgres import PostgresLedger
 from .message import Outcome, Verdict
@@ -32,6 +32,7 @@ def hand_over(
     plan: Callable[[], None],
 ) -> None:  # fmt: skip
     """Plan, and put the jobs into the queue, in one transaction: both are there, or none."""
+    check_queue(ledger.connection)
     key = signing_key(project, config.secret_env, os.environ)
     digest, data = write_edition(edition)
     order = Order(sending.issue, sending.rehearsal, edition.sha256, digest, chosen.name, fingerprint(key))

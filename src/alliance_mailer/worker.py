@@ -23,6 +23,7 @@ from .edition import Edition
 from .errors import ConfigError, MailerError, TransportRefused, TryLater
 from .jobs import DISPATCH, SHARES, Queue, wanted
 from .ledger import Delivery, Sending, Spent
+from .ledger.database import check_queue
 from .ledger.leased import LeasedLedger, worker_name
 from .ledger.orders import SHARE, Order, Orders
 from .ledger.postgres import open_ledger
@@ -60,7 +61,8 @@ class Worker:
         """Until SIGTERM or Ctrl-C: what is on the wires is finished. Raises ConfigError where it cannot work here."""
         for name in ("procrastinate", "psycopg"):  # what concerns a person is said below
             logging.getLogger(name).setLevel(logging.CRITICAL)
-        open_ledger(self._url).close()
+        with contextlib.closing(open_ledger(self._url)) as ledger:
+            check_queue(ledger.connection)
         self._report.say(f"worker {worker_name()} at {self._url}; Ctrl-C finishes what is on the wires")
         asyncio.run(self._work())
         if self._failed:

@@ -1,10 +1,12 @@
 """Sending on several machines: the same words, the same promises."""
 
+import asyncio
 import re
 import signal
 import time
-from contextlib import closing
+from contextlib import AsyncExitStack, closing
 
+from alliance_mailer.jobs import DISPATCH, Queue
 from alliance_mailer.ledger import Sending
 from alliance_mailer.ledger.postgres import open_ledger
 
@@ -57,7 +59,7 @@ def test_ctrl_c_ends_the_following_and_the_next_send_follows_again(machines, sin
 
 
 def test_stop_halts_the_workers_and_send_goes_on(machines, sink):
-    machines.people(4000)
+    machines.people(1500)
     machines.worker()
     send = machines.send()
     until(lambda: len(sink.took) > 20)
@@ -65,15 +67,15 @@ def test_stop_halts_the_workers_and_send_goes_on(machines, sink):
     out, _ = send.communicate()
     assert (send.returncode, "stopped by a person" in out) == (75, True), out
     halted = len(sink.took)
-    assert halted < 4000
+    assert halted < 1500
     assert machines.status()["unknown"] == 0
     code, out = machines.run("send", "--issue", "2.6", "--transport", "live", "--yes")
     assert code == 0, out
-    assert len({each.to for each in sink.took}) == len(sink.took) == 4000
+    assert len({each.to for each in sink.took}) == len(sink.took) == 1500
 
 
 def test_a_worker_that_is_told_to_stop_finishes_what_is_on_its_wires(machines, sink):
-    machines.people(3000)
+    machines.people(1500)
     worker = machines.worker()
     machines.send()
     until(lambda: len(sink.took) > 20)
@@ -144,3 +146,34 @@ def test_health_and_metrics_say_how_it_goes(machines, sink):
     assert re.search(r"^mailer_lag_seconds 0$", text, re.MULTILINE)
     health = machines.document("worker", "--health")
     assert health["well"] is True
+
+
+def test_of_all_workers_one_dispatches(machines, server):
+    url, calls, began = server.new_database("dispatch"), [], int(time.time() // 60)
+    open_ledger(url).close()
+
+    async def several() -> None:
+        queues = [Queue(url, share=lambda _: None, dispatch=lambda: calls.append(1)) for _ in range(3)]
+        async with AsyncExitStack() as opened:
+            for queue in queues:
+                await opened.enter_async_context(queue.app.open_async())
+            running = [asyncio.create_task(queue.run(DISPATCH)) for queue in queues]
+            while not calls:  # noqa: ASYNC110 (set by a thread)
+                await asyncio.sleep(0.02)
+            await asyncio.sleep(1)  # another would come now
+            for task in running:
+                task.cancel()
+            await asyncio.gather(*running, return_exceptions=True)
+
+    asyncio.run(several())
+    assert 1 <= len(calls) <= 1 + int(time.time() // 60) - began  # one a minute
+
+
+def test_jobs_that_are_lost_are_made_again(machines, sink):
+    send = machines.send()
+    with closing(open_ledger(machines.url)) as ledger:
+        until(lambda: ledger.connection.execute("select 1 from procrastinate_jobs").fetchall())
+        ledger.connection.execute("delete from procrastinate_jobs")
+    machines.worker()
+    assert send.wait() == 0
+    assert len(sink.took) == 24

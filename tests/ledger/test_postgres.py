@@ -12,7 +12,7 @@ from procrastinate.schema import SchemaManager
 from alliance_mailer.contact import Suppression
 from alliance_mailer.errors import ConfigError, TryLater
 from alliance_mailer.ledger import Tally
-from alliance_mailer.ledger.database import connect, upgrade
+from alliance_mailer.ledger.database import check_queue, connect, upgrade
 from alliance_mailer.ledger.postgres import PostgresLedger, open_ledger
 from database import emptied
 
@@ -111,6 +111,8 @@ def test_of_the_queues_migrations_those_after_the_version_we_noted_are_run_and_n
     before = shape(url)["version"]
     with closing(connect(url)) as db:
         db.execute("update ledger set queue = '3.9.0'")
+        with pytest.raises(ConfigError, match=r"the queue's tables are procrastinate 3\.9\.0's; installed is 3\."):
+            check_queue(db)
         assert upgrade(db)[0].startswith("upgraded the queue's tables to procrastinate 3.")
         made = db.execute("select tablename from pg_tables where tablename like 'migrated%' order by 1").fetchall()
     assert made == [("migrated_1_new",), ("migrated_newer",)]

@@ -79,7 +79,7 @@ def upgrade(db: Connection) -> list[str]:
     """Make the schema and the queue's, or bring them up to date; all or nothing. Returns what was done, for people."""
     from procrastinate.schema import SchemaManager
 
-    installed, done = importlib.metadata.version("procrastinate"), []
+    installed, done = importlib.metadata.version("procrastinate"), list[str]()
     with db.transaction():
         db.execute("select pg_advisory_xact_lock(%s)", (lock_number("schema"),))  # of two at once, one finds it done
         if not _identity(db)[0]:
@@ -94,14 +94,29 @@ def upgrade(db: Connection) -> list[str]:
             db.execute(SchemaManager.get_schema())
             done.append(f"made the queue's tables, procrastinate {installed}")
         elif _number(queue) < _number(installed):
-            for file in sorted(Path(SchemaManager.get_migrations_path()).glob("*.sql")):
-                if _number(queue) < _number(file.name.partition("_")[0]) <= _number(installed):
-                    db.execute(file.read_text("utf-8"))
+            for file in _migrations(queue, installed):
+                db.execute(file.read_text("utf-8"))
             done.append(f"upgraded the queue's tables to procrastinate {installed}")
         if done:
             newest = max(queue, installed, key=_number)
             db.execute("update ledger set version = %s, readable_by = %s, queue = %s", (VERSION, READABLE_BY, newest))
     return done
+
+
+def check_queue(db: Connection) -> None:
+    """Raises ConfigError where the queue's tables are older than the procrastinate that is installed here."""
+    installed, queue = importlib.metadata.version("procrastinate"), _version(db)[2]
+    if _migrations(queue, installed):
+        message = f"the queue's tables are procrastinate {queue}'s; installed is {installed}"
+        raise ConfigError(message, hint="mailer ledger upgrade")
+
+
+def _migrations(queue: str, installed: str) -> list[Path]:
+    """What brings the queue's tables from one version to another."""
+    from procrastinate.schema import SchemaManager
+
+    files = sorted(Path(SchemaManager.get_migrations_path()).glob("*.sql"))
+    return [file for file in files if _number(queue) < _number(file.name.partition("_")[0]) <= _number(installed)]
 
 
 def _identity(db: Connection) -> tuple[bool, bool]:
