@@ -19,6 +19,10 @@ from alliance_mailer.transports import Traits, transport_module, transport_names
 
 REFERENCE = Path(__file__).parent / "reference"
 NOTE = "<!-- made by docs/generate.py; `make docs` -->\n"
+LEDGER = (
+    "the ledger's file, below the publication's folder; or, for many machines, a PostgreSQL database:"
+    " `postgresql://mailer@db.example.org/mailer`, its password in `PGPASSWORD` or `~/.pgpass`"
+)
 
 
 def commands() -> str:
@@ -64,7 +68,7 @@ def settings() -> str:
     text += "\n## [schedule]\n\n" + _settings(SCHEDULE, "example")
     text += "\n## [ledger]\n\n" + _table(
         ("key", "default", "is"),
-        [("`url`", "`sqlite:///.mailer/ledger.db`", "the ledger's file, below the publication's folder")],
+        [("`url`", "`sqlite:///.mailer/ledger.db`", LEDGER)],
     )
     text += "\n## [check]\n\nWhat `mailer check` is to know. [Its rules](checks.md).\n\n"
 

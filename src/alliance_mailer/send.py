@@ -435,9 +435,9 @@ class _Run:
         from .follow import follow
 
         tally = self.ledger.tally(self.sending)
-        with self.report.progress(tally.waiting + tally.deferred) as settled:
+        with self.report.progress(tally.waiting + tally.deferred) as progress:
             shared, wait = cast("PostgresLedger", self.ledger), self.config.delivery.wait
-            ending = follow(shared, self.sending, self.report, settled, wait)
+            ending = follow(shared, self.sending, self.report, progress.settled, wait)
         if ending.interrupted:
             self.report.say(
                 f"\nThe workers go on. Follow them again: {self._command}; halt them: {self._command} --stop"
