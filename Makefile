@@ -71,7 +71,7 @@ refresh-caniemail: $(VENV)/dev
 # uv resolves for all Pythons and platforms at once; it is not needed for anything else.
 lock:
 	@uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header -q -o lock/runtime.txt
-	@uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes --no-header -q -o lock/dev.txt
+	@uv pip compile pyproject.toml --group dev --extra cluster --universal --python-version 3.11 --generate-hashes --no-header -q -o lock/dev.txt
 
 clean:
 	@rm -rf $(VENV) build dist outbox .mailer .hypothesis .mypy_cache .ruff_cache .import_linter_cache

@@ -12,7 +12,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -34,21 +34,28 @@ TARGETS = {2: 1.9, 4: 3.6}
 PLAN_SECONDS = 20
 
 
-def rate(store: Path | str, total: int) -> float:
-    """Messages a second between a tenth and nine tenths of a sending that is under way: starting does not count."""
-    marks: dict[int, float] = {}
-    while len(marks) < 2:
-        if isinstance(store, Path) and not store.exists():
+def cpu(processes: Sequence[int]) -> float:
+    """Seconds that they have used."""
+    used = [Path(f"/proc/{each}/stat").read_text().rpartition(")")[2].split()[11:13] for each in processes]
+    return sum(int(ticks) for each in used for ticks in each) / os.sysconf("SC_CLK_TCK")
+
+
+def rate(store: Path | str, total: int, processes: Sequence[int]) -> tuple[float, float]:
+    """Messages a second, and what the processes use for each, in µs, between a tenth and nine tenths of a sending.
+
+    So starting does not count.
+    """
+    marks: dict[int, tuple[float, float]] = {}
+    while isinstance(store, Path) and not store.exists():
+        time.sleep(0.02)
+    with closing(open_ledger(store)) as ledger:
+        while len(marks) < 2:
+            accepted = ledger.tally(SENDING).accepted
+            if accepted >= total // 10 * (1 if not marks else 9):
+                marks[accepted] = time.monotonic(), cpu(processes)
             time.sleep(0.02)
-            continue
-        with closing(open_ledger(store)) as ledger:
-            while len(marks) < 2:
-                accepted, now = ledger.tally(SENDING).accepted, time.monotonic()
-                if accepted >= total // 10 * (1 if not marks else 9):
-                    marks[accepted] = now
-                time.sleep(0.02)
-    (first, began), (last, ended) = marks.items()
-    return (last - first) / (ended - began)
+    (first, (began, before)), (last, (ended, after)) = marks.items()
+    return (last - first) / (ended - began), (after - before) / (last - first) * 1e6
 
 
 @contextmanager
@@ -64,32 +71,24 @@ def publication(server: Server, folder: Path, people: int, *, shared: bool) -> I
             machines.close()
 
 
-def cpu(process: int) -> float:
-    """Seconds that a process has used."""
-    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
 def workers(server: Server, count: int, people: int) -> tuple[float, float]:
-    """So many workers, each a process: messages a second, and their CPU a message, start-up and all, in µs."""
+    """So many workers, each a process: messages a second, and their CPU a message in µs."""
     with (
         tempfile.TemporaryDirectory() as folder,
         publication(server, Path(folder), people, shared=True) as (machines, store),
     ):
         started = [machines.worker("--connections", str(CONNECTIONS)) for _ in range(count)]
         machines.send()
-        found = rate(store, people)
-        return found, sum(cpu(worker.pid) for worker in started) / people * 1e6
+        return rate(store, people, [worker.pid for worker in started])
 
 
-def alone(server: Server, people: int) -> float:
+def alone(server: Server, people: int) -> tuple[float, float]:
     """One `mailer send`, its ledger in SQLite."""
     with (
         tempfile.TemporaryDirectory() as folder,
         publication(server, Path(folder), people, shared=False) as (machines, store),
     ):
-        machines.send()
-        return rate(store, people)
+        return rate(store, people, [machines.send().pid])
 
 
 def contacts(people: int) -> Iterator[Contact]:
@@ -144,8 +143,8 @@ def main() -> None:
     server = Server(durable=True)
     try:
         print(f"{people} people, {CONNECTIONS} connections a worker, {ROUND_TRIP} ms away; {os.cpu_count()} cores")
-        record["sqlite"] = alone(server, people)
-        print(f"  one machine, SQLite   {record['sqlite']:7.0f} messages/s")
+        record["sqlite"], record["sqlite_cpu_us"] = found, spent = alone(server, people)
+        print(f"  one machine, SQLite  {found:7.0f} messages/s; {spent:.0f} µs CPU a message")
         for count in (1, 2, 4):
             found, spent = workers(server, count, people)
             record[f"workers_{count}"], record[f"workers_{count}_cpu_us"] = found, spent
