@@ -12,8 +12,7 @@ from pathlib import Path
 from .config import Config
 from .errors import InputError
 from .handover import find_receipt
-from .ledger import KEPT, STATES, Ledger, Sending
-from .ledger.sqlite import open_ledger
+from .ledger import KEPT, STATES, Ledger, Sending, read_ledger
 from .receipt import Receipt, in_order, key_mark, person, receipt_file
 from .report import Report, people
 from .signing import existing_key
@@ -25,7 +24,7 @@ def audit(project: Path, config: Config, report: Report, number: str) -> int:
     Raises SentElsewhere where the receipt cannot be understood, or only with another key.
     """
     sending, key = Sending(number, rehearsal=False), existing_key(project, config.secret_env, os.environ)
-    with contextlib.closing(open_ledger(config.ledger, dry_run=not config.ledger.exists())) as ledger:
+    with contextlib.closing(read_ledger(config.ledger)) as ledger:
         receipt = find_receipt(project, ledger, number, key)
         if sending not in ledger.sendings() and receipt is None:
             raise InputError(f"issue {number} was not sent: no ledger and no receipt knows it", hint="mailer status")

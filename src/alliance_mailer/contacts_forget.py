@@ -10,8 +10,7 @@ from .contact import Suppression, canonical_address, list_names
 from .disk import alone, write_atomically
 from .errors import InputError, TryLater
 from .forgotten import pseudonym
-from .ledger import Ledger
-from .ledger.sqlite import open_ledger
+from .ledger import Ledger, open_ledger
 from .report import Report, people
 from .sheet import Row, with_changes
 from .signing import signing_key

@@ -18,7 +18,7 @@ from .config import Config, TransportConfig, load_config
 from .contact import FORGOTTEN, list_names, read_lists, read_suppressions
 from .errors import ConfigError, MailerError
 from .forgotten import refuse_other_keys
-from .ledger.sqlite import open_ledger
+from .ledger import is_there, open_ledger
 from .receipt import key_mark, read_receipt, receipt_file, receipt_numbers
 from .report import Report
 from .signing import existing_key, key_file
@@ -96,7 +96,8 @@ def _key(project: Path, config: Config, environ: Mapping[str, str]) -> Iterator[
 def _clock(project: Path, config: Config, environ: Mapping[str, str]) -> Iterator[Line]:
     """Only what can be known without asking anybody: TLS asks, too, when a transport is looked at."""
     now, latest = datetime.now(UTC), _RELEASED
-    for path in (config.ledger, project / "mailer.toml", *(project / "sends").glob("*.json")):
+    file = [config.ledger] if isinstance(config.ledger, Path) else []
+    for path in (*file, project / "mailer.toml", *(project / "sends").glob("*.json")):
         with contextlib.suppress(OSError):
             latest = max(latest, datetime.fromtimestamp(path.stat().st_mtime, UTC))
     zone = config.publication.timezone
@@ -108,7 +109,8 @@ def _clock(project: Path, config: Config, environ: Mapping[str, str]) -> Iterato
 
 
 def _disk(project: Path, config: Config, environ: Mapping[str, str]) -> Iterator[Line]:
-    place = next(each for each in (config.ledger.parent, *config.ledger.parents) if each.exists())
+    file = config.ledger if isinstance(config.ledger, Path) else project / "mailer.toml"
+    place = next(each for each in file.parents if each.exists())
     free = shutil.disk_usage(place).free
     said = f"{free / 1e9:.1f} GB free"
     if not os.access(place, os.W_OK):
@@ -121,7 +123,7 @@ def _disk(project: Path, config: Config, environ: Mapping[str, str]) -> Iterator
 
 
 def _ledger(project: Path, config: Config, environ: Mapping[str, str]) -> Iterator[Line]:
-    if not config.ledger.exists():
+    if not is_there(config.ledger):
         yield Line("ok", "ledger", "none yet; the first sending makes it")
         return
     with contextlib.closing(open_ledger(config.ledger)) as ledger:

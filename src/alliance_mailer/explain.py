@@ -12,8 +12,7 @@ from .contact import Contact, canonical_address, list_names, read_lists, read_su
 from .errors import InputError, did_you_mean
 from .forgotten import pseudonym
 from .issue import issue_numbers
-from .ledger import Delivery, Ledger, Sending
-from .ledger.sqlite import open_ledger
+from .ledger import Delivery, Ledger, Sending, read_ledger
 from .message import message_key
 from .receipt import STATE_OF, key_mark, person, read_receipt, receipt_numbers
 from .report import Report
@@ -27,7 +26,7 @@ def explain(project: Path, config: Config, report: Report, written: str, number:
         written = canonical_address(written)  # an invalid one may stand in the ledger all the same
     key = existing_key(project, config.secret_env, os.environ)
     names = [written, *([pseudonym(key, written)] if key else [])]
-    with contextlib.closing(open_ledger(config.ledger, dry_run=not config.ledger.exists())) as ledger:
+    with contextlib.closing(read_ledger(config.ledger)) as ledger:
         known = {*issue_numbers(project), *receipt_numbers(project), *(each.issue for each in ledger.sendings())}
         if number is not None and number not in known:
             raise InputError(f"there is no issue {number!r}{did_you_mean(number, known)}")

@@ -11,6 +11,7 @@ from .config import Config, TransportConfig
 from .deliver import Later
 from .edition import Edition
 from .errors import MailerError, TransportRefused, TryLater
+from .handover import Writer
 from .jobs import defer_shares
 from .ledger import Sending, Tally
 from .ledger.database import check_queue, translated
@@ -31,7 +32,10 @@ def hand_over(
     project: Path, config: Config, chosen: TransportConfig, ledger: PostgresLedger, sending: Sending, edition: Edition,
     plan: Callable[[], None],
 ) -> None:  # fmt: skip
-    """Plan, and put the jobs into the queue, in one transaction: both are there, or none."""
+    """Plan, and put the jobs into the queue, in one transaction: both are there, or none.
+
+    The receipt is written before it ends: no worker sends a message that no receipt speaks of.
+    """
     check_queue(ledger.connection)
     key = signing_key(project, config.secret_env, os.environ)
     digest, data = write_edition(edition)
@@ -41,6 +45,7 @@ def hand_over(
         Orders(ledger).give(order, data)
         tally = ledger.tally(sending)
         defer_shares(ledger.connection, sending, tally.waiting + tally.deferred)
+        Writer(project, ledger, sending, key).begin()
 
 
 def stop(ledger: PostgresLedger, sending: Sending) -> bool:

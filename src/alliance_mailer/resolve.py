@@ -10,8 +10,7 @@ from .config import Config
 from .contact import canonical_address
 from .errors import InputError, UsageError
 from .handover import Writer, correct, find_receipt, has_lessons
-from .ledger import Delivery, Ledger, Sending
-from .ledger.sqlite import open_ledger
+from .ledger import Delivery, Ledger, Sending, is_there, open_ledger
 from .message import message_key
 from .receipt import git_command
 from .report import Report, people
@@ -26,7 +25,7 @@ def resolve(
     """List them, or send to them again, or leave them as they are. Returns the exit code."""
     if resend and leave:
         raise UsageError("--resend and --leave are two decisions", hint="one of them, and addresses for whom it holds")
-    if not config.ledger.exists():
+    if not is_there(config.ledger):
         raise InputError(f"nothing was sent from here, so nobody of issue {number} is unknown", hint="mailer status")
     sending, key = Sending(number, rehearsal=False), existing_key(project, config.secret_env, os.environ)
     with contextlib.closing(open_ledger(config.ledger, durability=config.durability)) as ledger, ledger.hold(number):

@@ -31,13 +31,13 @@ from .forgotten import recognised
 from .handover import Writer, find_receipt, has_lessons, learn
 from .issue import Issue
 from .ledger import Audience, KeyedRequest, Ledger, Planned, Sending, Tally, open_ledger
-from .message import Message
+from .message import Message, Outcome
 from .pace import at_least
 from .receipt import Receipt, git_command
 from .report import Report, duration, people
 from .run import Ending, banner, in_doubt, now, run_sending
 from .signing import existing_key, signing_key
-from .suppressed import read_in
+from .suppressed import read_in, write_back
 from .transports import Traits, refuse_pictures, transport_module
 from .walltime import to_instant
 
@@ -434,15 +434,24 @@ class _Run:
         """Follow the workers. Ctrl-C ends the following, and nothing else."""
         from .follow import follow
 
-        tally = self.ledger.tally(self.sending)
+        tally, shared = self.ledger.tally(self.sending), cast("PostgresLedger", self.ledger)
+        receipt = Writer(
+            self.project, shared, self.sending, signing_key(self.project, self.config.secret_env, os.environ)
+        )
         with self.report.progress(tally.waiting + tally.deferred) as progress:
-            shared, wait = cast("PostgresLedger", self.ledger), self.config.delivery.wait
-            ending = follow(shared, self.sending, self.report, progress.settled, wait)
+
+            def heard(outcome: Outcome) -> None:
+                progress.settled(outcome)
+                receipt.now_and_then()
+
+            ending = follow(shared, self.sending, self.report, heard, self.config.delivery.wait)
         if ending.interrupted:
             self.report.say(
                 f"\nThe workers go on. Follow them again: {self._command}; halt them: {self._command} --stop"
             )
             return 130
+        receipt.write(finished=True)
+        write_back(self.project, shared)
         return self._conclude(ending)
 
     def _conclude(self, ending: Ending) -> int:

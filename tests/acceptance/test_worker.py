@@ -31,6 +31,12 @@ def test_send_plans_and_two_workers_send_each_message_once(machines, sink):
     status = machines.status()
     assert (status["planned"], status["accepted"], status["suppressed"], status["unknown"]) == (25, 24, 1, 0)
     assert "Everyone has it" in machines.run("send", "--issue", "2.6", "--transport", "live", "--yes")[1]
+    assert (machines.at_home / "sends" / "2.6.json").exists()
+    code, audited = machines.run("audit", "--issue", "2.6")
+    assert code == 0, audited
+    assert "accepted" in machines.run("explain", "--issue", "2.6", sink.took[0].to)[1]
+    assert machines.run("resolve", "--issue", "2.6")[0] == 0
+    assert machines.run("doctor")[0] in (0, 1)
 
 
 def test_what_workers_send_is_what_one_machine_would_have_sent(machines, sink):

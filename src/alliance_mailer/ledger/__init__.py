@@ -274,6 +274,11 @@ def open_ledger(
     return postgres.open_ledger(store, dry_run=dry_run)
 
 
+def is_there(store: Path | str) -> bool:
+    """Whether there may be a ledger: a database is taken to have one."""
+    return isinstance(store, str) or store.exists()
+
+
 def read_ledger(store: Path | str) -> Ledger:
     """Open a ledger to look into it: a file that is not there is not made. Raises as `open_ledger`."""
-    return open_ledger(store, dry_run=isinstance(store, Path) and not store.exists())
+    return open_ledger(store, dry_run=not is_there(store))

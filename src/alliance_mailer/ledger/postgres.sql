@@ -309,14 +309,16 @@ where issue = %(issue)s and rehearsal = %(rehearsal)s and state = 'unknown' and 
 select count(*) from delivery where issue = %s and rehearsal = %s and state = 'unknown' and "left";
 
 -- rename --
+-- A server's words, and a reason, may name the address.
 update delivery
-set address = %(pseudonym)s, fields = '{}', source = '', reply = case state when 'suppressed' then reply else '' end,
+set address = %(pseudonym)s, fields = '{}', source = '',
+    reply = case when state in ('waiting', 'deferred', 'suppressed') then 'forgotten' else '' end,
     state = case when state in ('waiting', 'deferred') then 'suppressed' else state end
 where address = %(address)s;
 
 -- rename_suppression --
-with gone as (delete from suppression where address = %(address)s returning reason, since, source)
-insert into suppression (address, reason, since, source) select %(pseudonym)s, reason, since, source from gone
+with gone as (delete from suppression where address = %(address)s returning since)
+insert into suppression (address, reason, since, source) select %(pseudonym)s, 'forgotten', since, '' from gone
 on conflict (address) do update set reason = excluded.reason, since = excluded.since, source = excluded.source;
 
 -- overwrite --
