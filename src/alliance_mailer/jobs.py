@@ -18,6 +18,9 @@ _PEOPLE = 500  # fewer are not worth another machine's connections
 _MOST = 64  # jobs of a sending at once; so many workers can take part in it
 
 
+ENOUGH = _PEOPLE * _MOST  # people; more make no more jobs
+
+
 def wanted(people: int) -> int:
     """How many jobs so many people are worth."""
     return min(math.ceil(people / _PEOPLE), _MOST)
@@ -68,9 +71,10 @@ class Queue:
         jobs = [job for job in await manager.list_jobs_async(queue=SHARES, task="share") if job.status in _OPEN]
         for sending, people in due.items():
             there = sum(job.task_kwargs == _arguments(sending) for job in jobs)
-            if missing := wanted(people) - there:
+            missing = wanted(people) - there
+            if missing > 0:
                 task = self.app.configure_task("share", queue=SHARES)
-                await task.batch_defer_async(*[_arguments(sending)] * max(0, missing))
+                await task.batch_defer_async(*[_arguments(sending)] * missing)
 
 
 _OPEN = (Status.TODO.value, Status.DOING.value)

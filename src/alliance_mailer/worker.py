@@ -21,7 +21,7 @@ from .config import Config
 from .deliver import Later, deliver
 from .edition import Edition
 from .errors import ConfigError, MailerError, TransportRefused, TryLater
-from .jobs import DISPATCH, SHARES, Queue, wanted
+from .jobs import DISPATCH, ENOUGH, SHARES, Queue
 from .ledger import Delivery, Sending, Spent
 from .ledger.database import check_queue
 from .ledger.leased import LeasedLedger, worker_name
@@ -122,7 +122,7 @@ class Worker:
             orders = Orders(ledger)
             if doubt := orders.end_dead_leases():
                 self._report.warn(f"a worker is gone; {doubt} messages that it had claimed are unknown now")
-            return dict(orders.open(enough=wanted(10**9) * 1000))
+            return dict(orders.open(enough=ENOUGH))
 
     def _dispatched(self) -> None:
         assert self._dispatch

@@ -166,6 +166,7 @@ def test_the_wheel_holds_the_program_its_types_and_the_example(wheel):
         "preview/page.css",
         "preview/page.js",
         "ledger/sqlite.sql",
+        "ledger/postgres.sql",
         "example/mailer.toml",
         "example/issues/2.6.md",
         "example/issues/2.6-hero.jpg",
