@@ -18,7 +18,8 @@ returning (select s.stopped from sending s where s.issue = l.issue and s.rehears
 -- strays --
 -- Claimed in a transaction whose end we did not hear of, so by nobody on any wire.
 update delivery
-set state = case when settled_at is null then 'waiting' else 'deferred' end, attempts = attempts - 1, lease = null
+set state = case when settled_at is null then 'waiting' else 'deferred' end, attempts = attempts - 1, lease = null,
+    request = null
 where issue = %(issue)s and rehearsal = %(rehearsal)s and lease = %(lease)s and state = 'sending'
   and id <> all(%(known)s);
 
