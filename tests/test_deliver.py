@@ -1,6 +1,7 @@
 """The heart: what is claimed, sent and settled, whatever a transport does. One fake, at the one seam."""
 
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass, field
@@ -455,3 +456,28 @@ def test_nobody_gets_it_twice_and_nobody_is_forgotten_however_often_a_run_dies(
         accepted, unknown = (set(addresses(ledger.deliveries(SENDING, [state]))) for state in ("accepted", "unknown"))
         assert accepted <= set(mailboxes) <= accepted | unknown
         assert tally.unknown <= 2 * batch_size * doubts
+
+
+@pytest.mark.parametrize("ahead", [False, True])
+def test_what_is_no_longer_ours_is_not_begun_with_and_given_back(run, ledger, ahead):
+    transport, lost, looks = FakeTransport(ahead=ahead), False, 0
+
+    def stopped() -> bool:  # asked in each of the clerk's rounds
+        nonlocal looks
+        looks += 1
+        return lost
+
+    def stands_still() -> Outcome:
+        """This process, while the message is on its wire and the next is claimed; its lease ends."""
+        nonlocal lost
+        begun = looks
+        while looks < begun + 2:
+            time.sleep(0.001)
+        lost = True
+        return Outcome(ACCEPTED)
+
+    transport.script = [stands_still]
+    assert run(transport, is_ours=lambda: not lost, stopped=stopped) == [ACCEPTED]
+    assert transport.requests == [[ANN]]
+    assert ledger.tally(SENDING) == Tally(accepted=1, waiting=2)
+    assert ledger.claimed(SENDING) == 0

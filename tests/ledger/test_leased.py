@@ -147,10 +147,13 @@ def test_after_a_restart_of_the_server_leases_have_another_term(worker, server, 
     monkeypatch.setattr(leased, "TERM", 6.0)
     one = worker()
     rows = claim(one, 2)
+    dies(one)
     server.stop("immediate")
     server.start()
-    settle(one, rows, Verdict.ACCEPTED)
     with closing(open_ledger(url)) as ledger:
+        ledger.connection.execute("update lease set until = clock_timestamp() - interval '1 second'")
+        assert Orders(ledger).end_dead_leases() == 0  # nobody could renew it
+        settle(one, rows, Verdict.ACCEPTED)
         assert ledger.tally(SENDING) == Tally(accepted=2, waiting=1)
 
 
