@@ -18,8 +18,7 @@ from .errors import CheckFailed, InputError, NotApproved, Problem, UsageError, d
 from .forgotten import recognised
 from .git import head, last_author, whoami
 from .issue import Issue, number_order
-from .ledger import Audience, Ledger, Sending
-from .ledger.sqlite import open_ledger
+from .ledger import Audience, Ledger, Sending, open_ledger
 from .report import Report, people
 from .signing import existing_key
 from .suppressed import read_in

@@ -24,7 +24,6 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions
 app.add_typer(contacts, name="contacts")
 app.add_typer(ledger, name="ledger")
 app.add_typer(schedule, name="schedule")
-app.command()(worker)
 
 IssueOption = Annotated[str, typer.Option("--issue", metavar="N", help="The issue's number, as in issues/N.md.")]
 TransportOption = Annotated[
@@ -556,6 +555,9 @@ def doctor(context: typer.Context) -> None:
 
     session: Session = context.obj
     raise typer.Exit(doctor(session.find(), session.report, os.environ))
+
+
+app.command()(worker)
 
 
 def _relative(path: Path) -> Path:

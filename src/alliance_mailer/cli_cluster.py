@@ -52,6 +52,10 @@ def worker(
     health: Annotated[
         bool, typer.Option("--health", help="Say whether workers are at it, and leave: 0, or 1 where people wait.")
     ] = False,
+    dispatch: Annotated[
+        bool,
+        typer.Option("--dispatch", help="Also `mailer dispatch`, once a minute on one machine: instead of cron."),
+    ] = False,
     metrics: Annotated[
         int | None, typer.Option("--metrics", metavar="PORT", help="Prometheus text on 127.0.0.1:PORT/metrics.")
     ] = None,
@@ -62,6 +66,7 @@ def worker(
 
     \b
     mailer worker --connections 10
+    mailer worker --dispatch          where the repository is
     mailer worker --health
     """
     from pathlib import Path
@@ -81,6 +86,6 @@ def worker(
 
     if health:
         raise typer.Exit(status.show_health(config.ledger, session.report))
-    process = Worker(session.project, config, session.report, config.ledger, connections)
+    process = Worker(session.project, config, session.report, config.ledger, connections, dispatch=dispatch)
     with status.serving(metrics, config.ledger, process.outcomes):
         raise typer.Exit(process.run())

@@ -18,8 +18,7 @@ from .edition import Edition
 from .errors import InputError, IssueHeld, MailerError, NotApproved, TooLate
 from .handover import has_lessons
 from .issue import Issue, issue_numbers, load_front_matter, number_order
-from .ledger import Ledger, Sending
-from .ledger.sqlite import open_ledger
+from .ledger import Ledger, Sending, open_ledger
 from .notify import mail, ping, post
 from .receipt import read_receipt
 from .report import Report, duration

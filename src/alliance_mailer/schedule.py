@@ -12,8 +12,7 @@ from .approval_file import read_approval
 from .config import Config
 from .errors import InputError
 from .issue import issue_numbers, load_issue
-from .ledger import Ledger, Sending
-from .ledger.sqlite import open_ledger
+from .ledger import Ledger, Sending, read_ledger
 from .report import Report, duration
 from .walltime import clock_changes, shown, to_instant
 
@@ -43,8 +42,7 @@ class Coming:
 
 def show_schedule(project: Path, config: Config, report: Report, now: datetime) -> None:
     """Print what is coming, and warn of clocks that move in between."""
-    ledger = open_ledger(config.ledger, dry_run=not config.ledger.exists())
-    with contextlib.closing(ledger):
+    with contextlib.closing(read_ledger(config.ledger)) as ledger:
         rows = coming(project, config, ledger, now)
     if not rows:
         report.say("Nothing is planned. Write send_at: 2023-04-03 09:00 into an issue, or a [schedule] cadence into "

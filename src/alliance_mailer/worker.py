@@ -8,9 +8,10 @@ import contextlib
 import logging
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -44,13 +45,13 @@ class Worker:
     """One process: one job at a time, over so many connections."""
 
     def __init__(
-        self, project: Path, config: Config, report: Report, url: str, connections: int | None,
-        dispatch: Callable[[], None] | None = None,
-    ) -> None:  # fmt: skip
-        """`dispatch`: called once a minute on one of the machines whose workers have it."""
+        self, project: Path, config: Config, report: Report, url: str, connections: int | None, *, dispatch: bool
+    ) -> None:
+        """`dispatch`: once a minute one of the workers that have it runs `mailer dispatch`, with the repository."""
         self._project, self._config, self._report, self._url = project, config, report, url
         self._connections = connections
         self._dispatch = dispatch
+        self._dispatching: subprocess.Popen[bytes] | None = None
         self._editions: dict[str, Edition] = {}
         self._stopping = False
         self._failed: MailerError | None = None
@@ -91,6 +92,8 @@ class Worker:
             os._exit(130)
         self._stopping = True
         self._stop.set()
+        if self._dispatching:
+            self._dispatching.terminate()  # it only follows what the workers do
         self._report.say("finishing what is on the wires; once more aborts at once")
 
     def _give_up(self, error: MailerError) -> None:
@@ -125,11 +128,13 @@ class Worker:
             return dict(orders.open(enough=ENOUGH))
 
     def _dispatched(self) -> None:
-        assert self._dispatch
-        try:
-            self._dispatch()
-        except MailerError as error:
-            self._report.error(error)
+        """In a process of its own, as cron does; it says what there is to say."""
+        self._dispatching = subprocess.Popen(  # noqa: S603 (ourselves)
+            [sys.executable, "-m", "alliance_mailer", "--project", self._project, "dispatch"], stdin=subprocess.DEVNULL
+        )
+        if self._stopping:
+            self._dispatching.terminate()
+        self._dispatching.wait()
 
     # A job -----------------------------------------------------------------------------------------------------------
 

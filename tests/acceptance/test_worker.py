@@ -2,9 +2,12 @@
 
 import asyncio
 import re
+import shutil
 import signal
 import time
 from contextlib import AsyncExitStack, closing
+from datetime import datetime
+from zoneinfo import ZoneInfo
 
 from alliance_mailer.jobs import DISPATCH, Queue
 from alliance_mailer.ledger import Sending
@@ -183,3 +186,29 @@ def test_jobs_that_are_lost_are_made_again(machines, sink):
     machines.worker()
     assert send.wait() == 0
     assert len(sink.took) == 24
+
+
+def test_dispatches_on_two_machines_and_a_workers_own_at_once_are_one_sending(machines, sink):
+    issue = machines.at_home / "issues" / "2.6.md"
+    now = datetime.now(ZoneInfo("America/New_York"))
+    issue.write_text(
+        re.sub(r"(?m)^(send_at: .*\n|)title:", f"send_at: {now:%Y-%m-%d %H:%M}\ntitle:", issue.read_text())
+    )
+    code, out = machines.run(
+        "approve", "--issue", "2.6", "--transport", "live", "--by", "Ann Example <ann@example.org>"
+    )
+    assert code == 0, out
+    homes = [
+        machines.at_home,
+        *(shutil.copytree(machines.at_home, machines.folder / name) for name in ("two", "three")),
+    ]
+    workers = [machines.worker(), machines.start("worker", "--dispatch", at=homes[2])]
+    runs = [machines.start("dispatch", at=home) for home in homes for _ in range(2)]
+    assert {run.wait() for run in runs} == {0}
+    with closing(open_ledger(machines.url)) as ledger:
+        until(lambda: ledger.planned(SENDING) and not ledger.tally(SENDING).waiting, 90)
+        assert ledger.tally(SENDING).accepted == 24
+    assert len({each.to for each in sink.took}) == len(sink.took) == 24
+    for worker in workers:
+        worker.terminate()
+        assert worker.wait() == 0

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ..contact import Contact, Suppression
-from ..errors import TryLater
+from ..errors import IssueHeld, TryLater
 from . import KEPT, STATES, Audience, Delivery, Mistakes, Planned, Sending, Settled, Spent, Tally
 from .database import SQL, Connection, connect, lock_number, prepare, translated
 from .rows import claimed_of, delivery_of, fields_of
@@ -76,7 +76,7 @@ class PostgresLedger:
         """See the protocol. The server lets go when our connection ends, however that ends."""
         key = lock_number(f"issue {issue}")
         if not self._rows("hold", (key,))[0][0]:
-            raise TryLater(f"another run holds issue {issue}", hint=f"mailer status --issue {issue}")
+            raise IssueHeld(f"another run holds issue {issue}", hint=f"mailer status --issue {issue}")
         try:
             yield
         finally:
