@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from contextlib import redirect_stdout
 from pathlib import Path
+from typing import Any
 
 from alliance_mailer import checks, cli, errors
 from alliance_mailer.check_settings import CHECK
@@ -35,7 +36,7 @@ def commands() -> str:
     return f"# Commands\n\n{NOTE}\n" + "\n".join(blocks)
 
 
-def _names(app) -> list[str]:
+def _names(app: Any) -> list[str]:
     return [command.name or command.callback.__name__ for command in app.registered_commands]
 
 
@@ -157,7 +158,6 @@ def exit_codes() -> str:
             meanings[kind.code] = f"{meanings.get(kind.code, '')} {kind.__doc__.split(chr(10), 1)[0]}".strip()
     meanings[0] = "Done; also when there was nothing to do."
     meanings[1] = "Done or not sent, but a person should look: mistakes in the issue, deliveries refused or unknown."
-    meanings[77] = "The issue is not what people have already got, or was sent from elsewhere and the key is missing."
     meanings[75] += " Also: people are left for later."
     meanings[70] = "A mistake of the program itself: please report it, with what `-v` prints."
     meanings[130] = "Interrupted; safe to run again."

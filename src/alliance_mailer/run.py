@@ -64,14 +64,20 @@ def in_doubt(
     if secret is None:
         return []
     since = at - timedelta(seconds=traits.window - _MARGIN)
-    key = _keyed(config, chosen, sending, edition, secret).key
+    keyed = keyed_by(config, chosen, sending, edition, secret)
+    assert keyed
     found = ledger.repeatable(sending, banner(chosen, sending.issue), since)
-    return [request for request in found if key(request.deliveries) == request.key]
+    return [request for request in found if keyed.key(request.deliveries) == request.key]
 
 
-def _keyed(config: Config, chosen: TransportConfig, sending: Sending, edition: Edition, secret: bytes) -> Keyed:
-    addressed = _addressed(config, edition, secret)
+def keyed_by(
+    config: Config, chosen: TransportConfig, sending: Sending, edition: Edition, secret: bytes
+) -> Keyed | None:
+    """How this transport's requests have keys; None where it has none."""
     traits: Traits = transport_module(chosen.use).TRAITS
+    if not traits.window:
+        return None
+    addressed = addressed_by(config, edition, secret)
 
     def key(deliveries: Sequence[Delivery]) -> str:
         return request_key([addressed(delivery) for delivery in deliveries])
@@ -79,7 +85,8 @@ def _keyed(config: Config, chosen: TransportConfig, sending: Sending, edition: E
     return Keyed(banner(chosen, sending.issue), traits.batch, key)
 
 
-def _addressed(config: Config, edition: Edition, secret: bytes) -> Callable[[Delivery], Message]:
+def addressed_by(config: Config, edition: Edition, secret: bytes) -> Callable[[Delivery], Message]:
+    """A row's message."""
     zone = config.publication.timezone
 
     def addressed(delivery: Delivery) -> Message:
@@ -114,10 +121,9 @@ def run_sending(
     And SentElsewhere or TryLater where there can be no receipt; people are planned then, and nothing is sent.
     """
     name = banner(chosen, sending.issue)
-    traits: Traits = transport_module(chosen.use).TRAITS
     key = signing_key(project, config.secret_env, os.environ)
-    keyed = _keyed(config, chosen, sending, edition, key) if traits.window else None
-    written = _addressed(config, edition, key)
+    keyed = keyed_by(config, chosen, sending, edition, key)
+    written = addressed_by(config, edition, key)
 
     def opened() -> Transport:
         return connect(chosen.use, chosen.options, project=project, issue=sending.issue, environ=os.environ)

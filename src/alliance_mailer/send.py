@@ -413,14 +413,10 @@ class _Run:
             if plans:
                 self.ledger.plan(self.sending, self._plan(audience), self.clock())
 
-        if self.by_workers:
-            from .follow import hand_over
-
-            shared = cast("PostgresLedger", self.ledger)
-            hand_over(self.project, self.config, self.chosen, shared, self.sending, self.edition, plan)
-            self.let_go()
-            return self.follow()
-        limit = self.request.limit
+        # What is in doubt is asked about once, while nobody else is at it; then the workers have it.
+        limit = 0 if self.by_workers else self.request.limit
+        if self.by_workers and not repeats:
+            return self._hand_over(plan)
         with self.report.progress(self._total(total)) as progress:
             ending = run_sending(
                 self.project, self.config, self.chosen, self.ledger, self.sending, self.edition,
@@ -428,7 +424,17 @@ class _Run:
                 settled=progress.settled, waits=progress.waits, limit=limit, clock=self.clock,
                 repeats=repeats,
             )  # fmt: skip
+        if self.by_workers and not ending.stopped and not ending.interrupted:
+            return self._hand_over(plan)
         return self._conclude(ending)
+
+    def _hand_over(self, plan: Callable[[], None]) -> int:
+        from .follow import hand_over
+
+        shared = cast("PostgresLedger", self.ledger)
+        hand_over(self.project, self.config, self.chosen, shared, self.sending, self.edition, plan)
+        self.let_go()
+        return self.follow()
 
     def follow(self) -> int:
         """Follow the workers. Ctrl-C ends the following, and nothing else."""

@@ -23,15 +23,15 @@ from .deliver import Later, deliver
 from .edition import Edition
 from .errors import ConfigError, MailerError, TransportRefused, TryLater
 from .jobs import DISPATCH, ENOUGH, SHARES, Queue
-from .ledger import Delivery, Sending, Spent
+from .ledger import Sending, Spent
 from .ledger.database import check_queue
 from .ledger.leased import LeasedLedger, worker_name
 from .ledger.orders import SHARE, Order, Orders
 from .ledger.postgres import open_ledger
-from .message import Message, Outcome, address
+from .message import Outcome
 from .pace import DAY, Brake, Pace
 from .report import Report
-from .run import banner, now
+from .run import addressed_by, banner, keyed_by, now
 from .signing import fingerprint, signing_key
 from .stored import read_edition
 from .transports import Transport, connect
@@ -158,16 +158,13 @@ class Worker:
                 return
             chosen = self._config.transport(None if order.transport == "default" else order.transport)
             key, edition = self._key(order), self._edition(orders, order)
-            name, zone = banner(chosen, sending.issue), self._config.publication.timezone
+            name = banner(chosen, sending.issue)
             connections = self._connections or chosen.connections
 
             def opened() -> Transport:
                 return connect(
                     chosen.use, chosen.options, project=self._project, issue=sending.issue, environ=os.environ
                 )
-
-            def addressed(delivery: Delivery) -> Message:
-                return address(edition, delivery.contact, date=delivery.planned_at.astimezone(zone), key=key)
 
             leased = LeasedLedger(self._url, sending, connections, name)
             with contextlib.closing(leased):
@@ -184,11 +181,12 @@ class Worker:
                 self._say(sending, "begins")
                 try:
                     later = deliver(
-                        leased, sending, opened, addressed, connections=connections,
+                        leased, sending, opened, addressed_by(self._config, edition, key), connections=connections,
                         policy=replace(self._config.delivery, wait=_WAIT), pace=pace,
                         brake=Brake(self._config.delivery.brake, ledger.tally(sending)), now=now,
                         stopped=lambda: self._stopping or bool(leased.stopped) or not leased.is_ours,
                         settled=self._count, limit=SHARE, is_ours=lambda: leased.is_ours,
+                        keyed=keyed_by(self._config, chosen, sending, edition, key),
                     )  # fmt: skip
                 except TransportRefused as refusal:
                     if orders.stop(sending, f"{refusal} ({worker_name()})"):

@@ -11,7 +11,7 @@ from . import open_ledger
 from .rows import queries
 
 _SQL = queries(__file__)
-_TABLES = ("edition", "delivery", "suppression", "spent", "receipt")
+_TABLES = ("edition", "request", "delivery", "suppression", "spent", "receipt")
 
 Rows = Iterable[tuple[Any, ...]]
 

@@ -5,8 +5,11 @@ select id, issue, rehearsal, sha256, transport, subject, text, lists_sha256, las
 
 -- read_delivery --
 select id, issue, rehearsal, edition, address, fields, source, state, attempts, planned_at, due, tried_at, settled_at,
-       reply, provider_id, "left"
+       reply, provider_id, "left", request, place
 from delivery order by id;
+
+-- read_request --
+select id, key, transport, began, size from request order by id;
 
 -- read_suppression --
 select address, reason, since, source from suppression order by address;
@@ -22,7 +25,10 @@ edition (id, issue, rehearsal, sha256, transport, subject, text, lists_sha256, l
 
 -- write_delivery --
 delivery (id, issue, rehearsal, edition, address, fields, source, state, attempts, planned_at, due, tried_at, settled_at,
-          reply, provider_id, "left")
+          reply, provider_id, "left", request, place)
+
+-- write_request --
+request (id, key, transport, began, size)
 
 -- write_suppression --
 suppression (address, reason, since, source)
@@ -42,4 +48,5 @@ select issue, rehearsal, state, count(*), sum(attempts) from delivery group by i
 
 -- continue_numbers --
 select setval(pg_get_serial_sequence('edition', 'id'), coalesce((select max(id) from edition), 0) + 1, false),
-       setval(pg_get_serial_sequence('delivery', 'id'), coalesce((select max(id) from delivery), 0) + 1, false);
+       setval(pg_get_serial_sequence('delivery', 'id'), coalesce((select max(id) from delivery), 0) + 1, false),
+       setval(pg_get_serial_sequence('request', 'id'), coalesce((select max(id) from request), 0) + 1, false);

@@ -14,7 +14,7 @@ from threading import Event, Thread
 from typing import TypeVar
 
 from ..errors import TryLater
-from . import Delivery, Sending, Settled, Spent
+from . import Delivery, Keyed, Sending, Settled, Spent
 from .database import SQL as _SQL
 from .database import connect, lock_number, prepare, translated
 from .postgres import PostgresLedger
@@ -89,10 +89,13 @@ class LeasedLedger(PostgresLedger):
         *,
         put_off: Callable[[Delivery], int] | None = None,
         spent: Sequence[Spent] = (),
+        keyed: Keyed | None = None,
     ) -> list[Delivery]:
         """See the protocol. Where the connection is lost, once more over another."""
         rows = self._insist(
-            lambda: super(LeasedLedger, self).exchange(sending, settled, limit, now, put_off=put_off, spent=spent)
+            lambda: super(LeasedLedger, self).exchange(
+                sending, settled, limit, now, put_off=put_off, spent=spent, keyed=keyed
+            )
         )
         self._known.difference_update(each.delivery.id for each in settled)
         self._known.update(row.id for row in rows)

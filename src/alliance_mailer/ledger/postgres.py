@@ -8,6 +8,7 @@ server that fails would forget claims otherwise, and somebody would get an issue
 import contextlib
 import itertools
 import json
+import operator
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -15,7 +16,7 @@ from typing import Any
 
 from ..contact import Contact, Suppression
 from ..errors import IssueHeld, TryLater
-from . import KEPT, STATES, Audience, Delivery, Mistakes, Planned, Sending, Settled, Spent, Tally
+from . import KEPT, STATES, Audience, Delivery, Keyed, KeyedRequest, Mistakes, Planned, Sending, Settled, Spent, Tally
 from .database import SQL, Connection, connect, lock_number, prepare, translated
 from .rows import claimed_of, delivery_of, fields_of
 
@@ -175,6 +176,7 @@ class PostgresLedger:
         *,
         put_off: Callable[[Delivery], int] | None = None,
         spent: Sequence[Spent] = (),
+        keyed: Keyed | None = None,
     ) -> list[Delivery]:
         """See the protocol."""
         second = int(now.timestamp())
@@ -199,7 +201,14 @@ class PostgresLedger:
                     self._db.execute(SQL["claim"], {"second": second, "lease": self.lease, "ids": ids})
                 claimed += taken
             self._spend(spent)
+            if keyed:
+                for start in range(0, len(claimed), keyed.size):
+                    self._remember(keyed, claimed[start : start + keyed.size], second)
         return claimed
+
+    def _remember(self, keyed: Keyed, rows: Sequence[Delivery], second: int) -> None:
+        request = self._rows("add_request", (keyed.key(rows), keyed.transport, second, len(rows)))[0][0]
+        self._db.execute(SQL["add_to_request"], {"request": request, "ids": [row.id for row in rows]})
 
     def _room(self, limit: int, second: int) -> int:
         """How many of them may go, where other machines spend of the same rate."""
@@ -213,15 +222,17 @@ class PostgresLedger:
         return number
 
     def _settle(self, sending: Sending, settled: Sequence[Settled], second: int, now: datetime) -> None:
-        if settled:
+        for query, state in (("settle", "sending"), ("settle_repeated", "unknown")):
+            rows = [each for each in settled if each.delivery.state == state]
             columns = {
-                "ids": [each.delivery.id for each in settled],
-                "states": [str(each.outcome.verdict) for each in settled],
-                "dues": [each.due for each in settled],
-                "replies": [_clean(each.outcome.reply) for each in settled],
-                "provider_ids": [_clean(each.outcome.provider_id) for each in settled],
+                "ids": [each.delivery.id for each in rows],
+                "states": [str(each.outcome.verdict) for each in rows],
+                "dues": [each.due for each in rows],
+                "replies": [_clean(each.outcome.reply) for each in rows],
+                "provider_ids": [_clean(each.outcome.provider_id) for each in rows],
             }
-            self._db.execute(SQL["settle"], {**columns, "second": second, "lease": self.lease})
+            if rows:
+                self._db.execute(SQL[query], {**columns, "second": second, "lease": self.lease})
         for each in settled:
             if each.outcome.hard and not sending.rehearsal:
                 reason, source = f"hard bounce: {_clean(each.outcome.reply)}", f"issue {sending.issue}"
@@ -246,6 +257,14 @@ class PostgresLedger:
         """See the protocol."""
         with translated(self._url):
             self._db.execute(SQL["release"], {"ids": [each.id for each in deliveries], "lease": self.lease})
+
+    def repeatable(self, sending: Sending, transport: str, since: datetime) -> list[KeyedRequest]:
+        """See the protocol."""
+        rows = self._rows("repeatable", (transport, int(since.timestamp()), sending.issue, sending.rehearsal))
+        return [
+            KeyedRequest(key, tuple(delivery_of(row[1:]) for row in group))
+            for key, group in itertools.groupby(rows, key=operator.itemgetter(0))
+        ]
 
     def tally(self, sending: Sending) -> Tally:
         """See the protocol. A living run's claims count as waiting."""
