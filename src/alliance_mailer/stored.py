@@ -5,12 +5,14 @@ the same bytes.
 """
 
 import json
+from base64 import b64decode, b64encode
 from dataclasses import asdict
 from hashlib import sha256
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from .edition import Edition, Link
+from .picture import Picture
 from .publication import Publication
 from .slots import Field, Gap, Place, Segments
 
@@ -32,6 +34,7 @@ def write_edition(edition: Edition) -> tuple[str, bytes]:
         "gaps": list(map(_gap, edition.gaps)),
         "links": [None if link is None else asdict(link) for link in edition.links],
         "risky": list(map(_gap, edition.risky)),
+        "pictures": [asdict(each) | {"data": b64encode(each.data).decode("ascii")} for each in edition.pictures],
     }
     data = json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
     return sha256(data).hexdigest(), data
@@ -56,6 +59,7 @@ def read_edition(data: bytes) -> Edition:
         gaps=tuple(map(_read_gap, value["gaps"])),
         links=tuple(None if link is None else Link(**link) for link in value["links"]),
         risky=tuple(map(_read_gap, value["risky"])),
+        pictures=tuple(Picture(**{**each, "data": b64decode(each["data"])}) for each in value["pictures"]),
     )
 
 

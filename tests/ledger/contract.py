@@ -6,7 +6,7 @@ from datetime import timedelta
 from threading import Thread
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from alliance_mailer.contact import Contact, Suppression
@@ -36,7 +36,8 @@ class LedgerContract:
 
     # Planning ------------------------------------------------------------------------------------------------------
 
-    @settings(max_examples=20)
+    # One method, inherited by a test class for each ledger: that is meant, and each has a store of its own.
+    @settings(max_examples=20, suppress_health_check=[HealthCheck.differing_executors])
     @given(st.lists(st.sampled_from(PEOPLE)), st.lists(st.sampled_from(PEOPLE)))
     def test_planning_twice_is_planning_once(self, first: list[str], second: list[str]) -> None:
         with self.store() as connect:
