@@ -336,3 +336,25 @@ def test_check_knows_the_columns_of_the_lists(project, mailer):
 def test_a_publication_without_a_suppression_list_is_told(project, mailer):
     (project / "contacts" / "suppressed.csv").unlink()
     assert "there is no contacts/suppressed.csv" in mailer("send", "--issue", "2.6").err
+
+
+_ELSEWHERE = """
+import sys
+sys.modules["psycopg"] = sys.modules["procrastinate"] = None  # not installed: only the extra brings them
+from alliance_mailer.cli import run
+print([run(argv) for argv in {argv!r}])
+"""
+
+
+def test_without_a_shared_ledger_nothing_of_the_cluster_is_needed_and_with_one_it_is_said_what(project):
+    def codes(*argv: list[str]) -> tuple[str, str]:
+        program = _ELSEWHERE.format(argv=argv)
+        ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+        return ended.stdout.splitlines()[-1], ended.stderr
+
+    assert codes(["send", "--issue", "2.6"], ["status"])[0] == "[0, 0]"
+    with (project / "mailer.toml").open("a") as settings:
+        settings.write('\n[ledger]\nurl = "postgresql://db.example.org/mailer"\n')
+    ended, said = codes(["send", "--issue", "2.6"], ["worker"], ["ledger", "upgrade"])
+    assert ended == "[78, 78, 78]"
+    assert said.count('try: pip install "alliance-mailer[cluster]"') == 3

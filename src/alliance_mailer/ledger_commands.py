@@ -5,7 +5,7 @@ from pathlib import Path
 
 from .config import Config, ledger_at
 from .errors import ConfigError
-from .ledger import open_ledger
+from .ledger import open_ledger, require_postgres
 from .ledger.copying import copy_ledger
 from .report import Report
 
@@ -16,6 +16,7 @@ def upgrade_ledger(config: Config, report: Report) -> None:
         open_ledger(config.ledger, durability=config.durability).close()  # a file is upgraded whenever it is opened
         done: list[str] = []
     else:
+        require_postgres()
         from .ledger.database import connect, upgrade
 
         with contextlib.closing(connect(config.ledger)) as db:

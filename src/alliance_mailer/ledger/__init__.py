@@ -266,12 +266,20 @@ def open_ledger(
         from . import sqlite
 
         return sqlite.open_ledger(store, dry_run=dry_run, durability=durability)
+    require_postgres()
+    from . import postgres
+
+    return postgres.open_ledger(store, dry_run=dry_run)
+
+
+def require_postgres() -> None:
+    """Raise ConfigError where the packages for a postgresql:// ledger are not installed."""
     try:
-        from . import postgres
+        import procrastinate  # noqa: F401
+        import psycopg  # noqa: F401
     except ImportError:
         message = "a postgresql:// ledger needs packages that are not installed"
         raise ConfigError(message, hint='pip install "alliance-mailer[cluster]"') from None
-    return postgres.open_ledger(store, dry_run=dry_run)
 
 
 def is_there(store: Path | str) -> bool:
