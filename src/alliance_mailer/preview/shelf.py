@@ -13,8 +13,7 @@ from ..disk import read_text
 from ..errors import MailerError
 from ..frontmatter import FrontMatter, read_front_matter
 from ..issue import issue_file, issue_numbers
-from ..ledger import Tally
-from ..ledger.sqlite import open_ledger
+from ..ledger import Tally, is_there, read_ledger
 from ..receipt import read_receipt, receipt_file
 
 
@@ -29,13 +28,13 @@ class Entry:
 
 
 def shelf(
-    project: Path, ledger: Path | None, now: datetime, zone: ZoneInfo, editions: Mapping[str, str]
+    project: Path, ledger: Path | str | None, now: datetime, zone: ZoneInfo, editions: Mapping[str, str]
 ) -> list[Entry]:
     """The issues there are. Only their front matter is read, and only when a file has changed.
 
     `editions` are those that are known, by number: whether they are what was approved.
     """
-    going = _sent(ledger, _stamp(ledger)) if ledger else {}
+    going = _sent(ledger, _stamp(ledger, now)) if ledger else {}
     entries = []
     for number in reversed(issue_numbers(project)):
         meta = None
@@ -99,19 +98,20 @@ def _front_matter(path: Path, number: str, stamp: tuple[int, int], zone: ZoneInf
     return read_front_matter(text, path.name, number, [], zone)[0]
 
 
-def _stamp(ledger: Path | None) -> tuple[int, ...]:
-    if ledger is None:
-        return ()
+def _stamp(ledger: Path | str, now: datetime) -> tuple[int, ...]:
+    """Another when there may be news; a database is asked once a minute."""
+    if isinstance(ledger, str):
+        return (int(now.timestamp()) // 60,)
     files = (ledger, ledger.with_name(f"{ledger.name}-wal"))
     return tuple(file.stat().st_mtime_ns if file.is_file() else 0 for file in files)
 
 
 @lru_cache(maxsize=4)
-def _sent(ledger: Path, stamp: tuple[int, ...]) -> dict[str, str]:
-    if not ledger.is_file():
+def _sent(ledger: Path | str, stamp: tuple[int, ...]) -> dict[str, str]:
+    if not is_there(ledger):
         return {}
     states = {}
-    with contextlib.suppress(MailerError), contextlib.closing(open_ledger(ledger)) as opened:
+    with contextlib.suppress(MailerError), contextlib.closing(read_ledger(ledger)) as opened:
         for sending in opened.sendings():
             tally = opened.tally(sending)
             if not sending.rehearsal and tally.planned:
