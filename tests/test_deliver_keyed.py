@@ -148,7 +148,7 @@ def test_a_limit_does_not_keep_what_is_in_doubt_from_being_settled(ledger, editi
     plan(ledger, ["dan@example.org", "fay@example.org"])
     provider = Provider(["killed after"])
     with suppress(Killed):
-        run_with(ledger, edition, provider)
+        run_with(ledger, edition, provider, limit=3)  # the next request is not claimed yet
     assert run_with(ledger, edition, provider, limit=1) == [ACCEPTED] * 4
     assert provider.mailboxes == [ANN, BOB, EVE, "dan@example.org"]
 
