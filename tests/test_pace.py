@@ -92,6 +92,24 @@ def test_each_domain_has_its_own_rate_and_its_rows_queue_up():
     assert all(later - sooner >= 60 for sooner, later in pairwise(waits))
 
 
+@pytest.mark.parametrize("count", [1, 10, 30])
+@pytest.mark.parametrize("late", [0.0, 0.003, 0.7])
+def test_a_domains_rate_is_used_up_and_no_second_sees_more(count, late):
+    pace, due, went = Pace("smtp", (), [Rate(count, 1)]), dict.fromkeys(range(count * 20), 0), []
+    while due:
+        second = max(START, min(due.values()))
+        for each in [each for each, at in due.items() if at <= second]:
+            wait = pace.admit(row(f"{each}@example.org", due[each]), second + late)
+            if wait:
+                assert wait > second + late
+                due[each] = wait
+            else:
+                went.append(second)
+                del due[each]
+    assert max(Counter(went).values()) == count
+    assert went[-1] - START <= 20 + 1  # the first who are put off skip a second
+
+
 def test_what_goes_is_told_to_the_ledger_by_domain_and_in_all():
     pace = Pace("smtp", [Rate(9, 1)], [Rate(9, 1)])
     pace.admit(row("a@example.org"), START)

@@ -70,13 +70,15 @@ class Policy:
 class _Window:
     """What was spent of a rate. A second is spaced out; longer periods may be used up at once, then roll on."""
 
-    def __init__(self, rate: Rate) -> None:
-        self._rate = rate
+    def __init__(self, rate: Rate, *, by_the_clock: bool = False) -> None:
+        """`by_the_clock`: a second may be used up at once, too, and ends when the clock's does."""
+        self._rate, self._is_spaced = rate, rate.period == 1 and not by_the_clock
         self._width = max(1, rate.period // 600)  # seconds; of a day 144, so 600 numbers remember it
+        self._memory = 0 if rate.period == 1 else rate.period  # seconds behind a bucket's end
         self._buckets, self._total, self._free_at = deque[tuple[int, int]](), 0, 0.0
 
     def spend(self, second: float, count: int) -> None:
-        if self._rate.period == 1:
+        if self._is_spaced:
             self._free_at = max(self._free_at, second) + count / self._rate.count
             return
         bucket = int(second) // self._width
@@ -89,7 +91,7 @@ class _Window:
 
     def room(self, now: float) -> int:
         """How many may go now."""
-        if self._rate.period == 1:
+        if self._is_spaced:
             ahead = max(1.0, self._rate.count / 10)  # a tenth of a second at once: timers are not exact
             return max(0, int(ahead - max(0.0, self._free_at - now) * self._rate.count))
         while self._buckets and self._end(self._buckets[0][0]) <= now:
@@ -100,15 +102,15 @@ class _Window:
         """When one may go (seconds since 1970)."""
         if self.room(now):
             return now
-        if self._rate.period == 1:
+        if self._is_spaced:
             return self._free_at - max(1.0, self._rate.count / 10) / self._rate.count + 1 / self._rate.count
         return float(self._end(self._buckets[0][0]))
 
     def _end(self, bucket: int) -> int:
-        return (bucket + 1) * self._width + self._rate.period
+        return (bucket + 1) * self._width + self._memory
 
     def is_idle(self, now: float) -> bool:
-        return self.room(now) >= self._rate.count or (self._rate.period == 1 and self._free_at <= now)
+        return self._free_at <= now if self._is_spaced else self.room(now) >= self._rate.count
 
 
 class Pace:
@@ -157,7 +159,7 @@ class Pace:
             if delivery.due == 0:  # nobody has put it off before
                 slowest = max(rate.period / rate.count for rate in self._domain_rates)
                 self._tail[domain] = free = max(free, self._tail.get(domain, 0.0)) + slowest
-            return math.ceil(max(free, now + 1))
+            return max(math.ceil(free), int(now) + 1)
         for window in (*windows, *self._windows):
             window.spend(now, 1)
         self.spent += [Spent(self._transport, name, int(now), 1) for name in dict.fromkeys(("", domain))]
@@ -168,7 +170,8 @@ class Pace:
             if len(self._domains) >= _DOMAINS:
                 busy = {name: each for name, each in self._domains.items() if not all(w.is_idle(now) for w in each)}
                 self._domains = busy
-            self._domains[domain] = [_Window(rate) for rate in self._domain_rates]
+            # Who is put off comes again with a whole second: spaced out, a tenth of the rate would go in each.
+            self._domains[domain] = [_Window(rate, by_the_clock=True) for rate in self._domain_rates]
         return self._domains[domain]
 
 
