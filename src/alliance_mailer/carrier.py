@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from queue import SimpleQueue
 
-from .errors import TransportRefused, TryLater
+from .errors import ConfigError, TransportRefused, TryLater
 from .ledger import Delivery
 from .message import Message, Outcome
 from .transports import Transport
@@ -61,7 +61,7 @@ class Carrier:
         error: BaseException | None = None
         try:
             error = self._carry_on()
-        except TransportRefused as refusal:
+        except (TransportRefused, ConfigError) as refusal:  # as it connects; so nothing is in doubt
             self._let_go()
             error = refusal
         except BaseException as mistake:  # noqa: BLE001 (ours; told by the clerk. The claims stay: they are in doubt)

@@ -163,7 +163,7 @@ class _Clerk:
             if due:
                 self._next = min(self._next, due)
             if reason := self._brake.after(outcome):
-                hint = "see who was refused (mailer status --failed) and why, before it goes on"
+                hint = 'see who, and why: mailer status --failed. [delivery] brake = "100%" releases it for good'
                 self._fail(TransportRefused(f"stopped: {reason}", hint=hint))
         if note.released:
             again = {id(found): found for each in note.released if (found := self._again.pop(each.id, None))}

@@ -7,10 +7,10 @@ import math
 import re
 from collections import deque
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
-from .ledger import Delivery, Spent, Tally
+from .ledger import Delivery, Ledger, Sending, Spent, Tally
 from .message import Outcome, Verdict
 
 DAY = 86400  # seconds; no rate reaches further back
@@ -175,13 +175,19 @@ class Pace:
         return self._domains[domain]
 
 
+def heard_before(ledger: Ledger, sending: Sending, tally: Tally) -> Tally:
+    """What the server said in earlier runs, of the ledger's `tally`: an invalid address never went to it."""
+    refused = sum(delivery.attempts > 0 for delivery in ledger.deliveries(sending, ["refused"]))
+    return replace(tally, refused=refused)
+
+
 class Brake:
     """Stops a run before a reputation is ruined: too many refusals, policy replies, or nothing taken at all."""
 
     def __init__(self, part: float, tally: Tally) -> None:
-        """`tally`: what earlier runs of this sending heard; its refusals are the server's."""
+        """`tally`: what earlier runs of this sending heard; its refusals are the server's (`heard_before`)."""
         self._part, self._answers, self._refused = part, tally.accepted + tally.refused, tally.refused
-        self._policy, self._in_a_row = 0, 0
+        self._policy, self._in_a_row, self._last = 0, 0, ""
 
     def after(self, outcome: Outcome) -> str:
         """Why to stop; empty to go on."""
@@ -190,13 +196,15 @@ class Brake:
         if outcome.verdict in (Verdict.ACCEPTED, Verdict.REFUSED):
             self._answers += 1
             self._refused += outcome.verdict is Verdict.REFUSED
+        self._last = outcome.reply if deferred or outcome.verdict is Verdict.REFUSED else self._last
         self._policy += deferred and bool(_POLICY.match(outcome.reply))
         if self._part >= 1:
             return ""
         for count, kind in ((self._refused, "refusals"), (self._policy, "deferred for policy (4.7.x)")):
             if count >= _ENOUGH and count > self._part * (self._answers + self._policy):
                 share = f"{count} of {self._answers + self._policy} answers are {kind}"
-                return f"{share}, more than brake = {self._part:.0%} allows; the last: {outcome.reply}"
+                last = f"; the last: {self._last}" if self._last else ""
+                return f"{share}, more than brake = {self._part:.0%} allows{last}"
         if self._in_a_row >= _IN_A_ROW:
             return f"{self._in_a_row} messages in a row were deferred; the last: {outcome.reply}"
         return ""

@@ -4,6 +4,7 @@ import contextlib
 import os
 import signal
 import threading
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -12,11 +13,11 @@ from pathlib import Path
 from .config import Config, TransportConfig
 from .deliver import Later, deliver
 from .edition import Edition
-from .errors import MailerError, TransportRefused, TryLater
+from .errors import MailerError
 from .handover import Writer
 from .ledger import Delivery, Keyed, KeyedRequest, Ledger, Sending, Tally
 from .message import Message, Outcome, address, request_key
-from .pace import DAY, Brake, Pace
+from .pace import DAY, Brake, Pace, heard_before
 from .signing import existing_key, signing_key
 from .suppressed import write_back
 from .transports import Traits, Transport, connect, transport_module
@@ -126,6 +127,8 @@ def run_sending(
     written = addressed_by(config, edition, key)
 
     def opened() -> Transport:
+        with contextlib.suppress(IndexError):  # asked and taken in one step: several threads come at once
+            return ready.pop()
         return connect(chosen.use, chosen.options, project=project, issue=sending.issue, environ=os.environ)
 
     def addressed(delivery: Delivery) -> Message:
@@ -136,7 +139,7 @@ def run_sending(
     first = connect(
         chosen.use, chosen.options, project=project, issue=sending.issue, environ=os.environ, fresh=fresh
     )  # fmt: skip
-    ready = [first]  # whoever comes first takes it
+    ready = deque([first])  # whoever comes first takes it
     with interruptible() as interrupted, contextlib.ExitStack() as unused:
         unused.callback(_close, ready)
         plan()
@@ -153,20 +156,21 @@ def run_sending(
                 receipt.now_and_then()
 
         remembered = [] if sending.rehearsal else ledger.spent_since(name, int(clock().timestamp()) - DAY)
+        before = heard_before(ledger, sending, tally)
         stopped: MailerError | None = None
         later = None
         try:
             later = deliver(
-                ledger, sending, lambda: ready.pop() if ready else opened(), addressed,
+                ledger, sending, opened, addressed,
                 connections=min(chosen.connections, max(1, people)),
                 # A disk that is full is not emptied by waiting half a minute.
                 policy=replace(config.delivery, reconnect=()) if sending.rehearsal else config.delivery,
                 pace=Pace(name, chosen.rate, chosen.domain_rate, remembered),
-                brake=Brake(config.delivery.brake, tally),
+                brake=Brake(config.delivery.brake, before),
                 now=clock, stopped=interrupted, settled=heard, waits=waits, limit=limit,
                 keyed=keyed, repeats=repeats,
             )  # fmt: skip
-        except (TransportRefused, TryLater) as error:
+        except MailerError as error:
             stopped = error
         try:
             if receipt:

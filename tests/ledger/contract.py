@@ -233,7 +233,9 @@ class LedgerContract:
         plan(ledger, [ANN])
         ledger.release(claim(ledger))
         assert ledger.tally(SENDING) == Tally(waiting=1)
-        assert claim(ledger)[0].attempts == 1
+        assert claim(ledger, after=60)[0].attempts == 1
+        (row,) = ledger.deliveries(SENDING, ["sending"])
+        assert row.tried_at == NOW + timedelta(seconds=60)
 
     def test_a_released_claim_of_a_deferred_row_is_deferred_again(self, ledger: Ledger) -> None:
         plan(ledger, [ANN])

@@ -219,9 +219,10 @@ select transport, domain, second, count from spent where transport = ? and secon
 delete from spent where transport = ? and second < ?;
 
 -- release --
--- What was settled before has been tried, and was deferred.
+-- What was settled before has been tried, and was deferred. Else the time to give up has not begun.
 update delivery
-set state = case when settled_at is null then 'waiting' else 'deferred' end, attempts = attempts - 1, request = null
+set state = case when settled_at is null then 'waiting' else 'deferred' end, attempts = attempts - 1, request = null,
+    tried_at = iif(settled_at is null, null, tried_at)
 where id = ? and state = 'sending';
 
 -- tally --
