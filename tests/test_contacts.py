@@ -4,6 +4,7 @@ import csv
 import json
 import re
 import sqlite3
+from contextlib import closing
 
 import pytest
 from hypothesis import given
@@ -220,8 +221,8 @@ def test_who_was_forgotten_elsewhere_is_forgotten_in_this_ledger(project, mailer
     (project / SUPPRESSED).write_bytes(text)
     assert mailer(*LIVE).code == 0
     assert waiting not in [to for _, to, _ in live.accepted]
-    db = sqlite3.connect(project / ".mailer/ledger.db")
-    assert db.execute("select count(*) from delivery where address = ?", (waiting,)).fetchone() == (0,)
+    with closing(sqlite3.connect(project / ".mailer/ledger.db")) as db:
+        assert db.execute("select count(*) from delivery where address = ?", (waiting,)).fetchone() == (0,)
 
 
 def test_without_the_key_that_forgot_nothing_is_sent(project, mailer, live):

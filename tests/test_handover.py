@@ -4,6 +4,7 @@ import json
 import shutil
 import signal
 import time
+from contextlib import closing
 
 import pytest
 
@@ -303,9 +304,10 @@ def test_resolving_in_an_older_ledger_does_not_unlearn_what_the_receipt_knows(se
     clone(project, tmp_path / "backup", key=True, ledger=True)
     send("--limit", "2")
     shutil.copy(project / RECEIPT, tmp_path / "backup" / RECEIPT)
-    with at(tmp_path / "backup"), open_ledger(tmp_path / "backup/.mailer/ledger.db")._db as db:
+    with at(tmp_path / "backup"):
         left = [a for a in PEOPLE if a not in recipients(live)]
-        db.execute("update delivery set state = 'unknown' where address = ?", (left[0],))
+        with closing(open_ledger(tmp_path / "backup/.mailer/ledger.db")) as ledger:
+            ledger._db.execute("update delivery set state = 'unknown' where address = ?", (left[0],))
         assert mailer("resolve", "--issue", "2.6", "--resend").code == 0
         assert send().code == 0
     assert sorted(recipients(live)) == PEOPLE
@@ -383,8 +385,8 @@ def test_as_the_run_goes_on_the_receipt_is_written_anew(send, live, project, mon
     monkeypatch.setattr("alliance_mailer.handover._INTERVAL", 0)
     monkeypatch.setattr("alliance_mailer.handover._SHARE", 0)
     send()
-    ledger = open_ledger(project / ".mailer/ledger.db")
-    written = ledger._db.execute("select count(*) from receipt").fetchone()[0]
+    with closing(open_ledger(project / ".mailer/ledger.db")) as ledger:
+        written = ledger._db.execute("select count(*) from receipt").fetchone()[0]
     assert written > 2  # before the first message, at the end, and in between
 
 

@@ -3,6 +3,7 @@
 import json
 import re
 import sqlite3
+from contextlib import closing
 
 import pytest
 
@@ -26,7 +27,7 @@ def sent(project, mailer, live):
 
 def unknown(project, *addresses):
     """As a run leaves them that was killed while they were on the wire."""
-    with sqlite3.connect(project / ".mailer/ledger.db") as db:
+    with closing(sqlite3.connect(project / ".mailer/ledger.db")) as db, db:
         for address in addresses:
             words = ("connection lost after the final dot", address)
             db.execute("update delivery set state = 'unknown', reply = ? where address = ?", words)
@@ -157,7 +158,7 @@ def test_the_equation_and_the_receipt_are_proved(sent, mailer, project):
     ],
 )
 def test_a_ledger_that_somebody_changed_is_found_out(sent, mailer, project, statement, said):
-    with sqlite3.connect(project / ".mailer/ledger.db") as db:
+    with closing(sqlite3.connect(project / ".mailer/ledger.db")) as db, db:
         db.execute(statement)
     result = mailer("audit", "--issue", "2.6")
     assert result.code == 1
@@ -166,7 +167,7 @@ def test_a_ledger_that_somebody_changed_is_found_out(sent, mailer, project, stat
 
 def test_one_person_under_two_names_is_found_out(sent, mailer, project):
     mailer("contacts", "forget", ANN)
-    with sqlite3.connect(project / ".mailer/ledger.db") as db:
+    with closing(sqlite3.connect(project / ".mailer/ledger.db")) as db, db:
         db.execute(f"update delivery set address = '{ANN}' where address = '{BOB}'")
     result = mailer("audit", "--issue", "2.6")
     assert result.code == 1
@@ -189,7 +190,7 @@ def test_an_issue_that_was_not_sent_cannot_be_audited(project, mailer):
 
 def test_a_damaged_ledger_is_told(sent, mailer, project):
     path = project / ".mailer/ledger.db"
-    with sqlite3.connect(path) as db:
+    with closing(sqlite3.connect(path)) as db, db:
         db.execute("pragma wal_checkpoint(truncate)")
         db.execute("pragma writable_schema = on")
         db.execute("delete from sqlite_master where name = 'delivery_open'")

@@ -2,6 +2,8 @@
 
 from bisect import bisect_left
 from collections import Counter
+from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
@@ -9,10 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from alliance_mailer.contact import Contact
 from alliance_mailer.ledger import Delivery, Spent, Tally
+from alliance_mailer.ledger.sqlite import open_ledger
 from alliance_mailer.message import Outcome, Verdict
-from alliance_mailer.pace import DAY, Brake, Pace, Rate, at_least
-from ledger.rows import contact
+from alliance_mailer.pace import DAY, Brake, Pace, Policy, Rate, at_least, heard_before
+from ledger.rows import ANN, BOB, SENDING, claim, contact, plan, settle
 
 NOW = datetime(2023, 4, 3, 14, 0, tzinfo=UTC)
 START = NOW.timestamp()
@@ -130,6 +134,13 @@ def test_how_long_a_sending_takes_at_the_least(count, rates, seconds):
     assert at_least(count, rates) == seconds
 
 
+def test_a_server_that_names_tomorrow_is_asked_tomorrow():
+    tomorrow = Outcome(Verdict.DEFERRED, "450 4.2.1 the daily limit", retry_after=DAY + 60)
+    tried = replace(row("ann@example.org"), tried_at=NOW)
+    assert Policy().after(tried, tomorrow, NOW + timedelta(seconds=5)) == (tomorrow, START + DAY + 65)
+    assert Policy().after(tried, tomorrow, NOW + timedelta(days=2))[0].verdict is Verdict.REFUSED
+
+
 # The brake ------------------------------------------------------------------------------------------------------------
 
 
@@ -153,6 +164,20 @@ def test_refusals_stop_a_run_when_there_are_too_many_for_the_answers():
 def test_what_earlier_runs_heard_counts():
     assert heard(Brake(0.05, Tally(accepted=20, refused=9)), NO)
     assert heard(Brake(0.05, Tally(accepted=1000, refused=9)), NO) == ""
+
+
+def test_who_has_no_valid_address_was_refused_by_no_server(tmp_path):
+    with closing(open_ledger(tmp_path / "ledger.db")) as ledger:
+        plan(ledger, [ANN, BOB, *(Contact(f"nobody {n}", invalid="no address") for n in range(20))])
+        settle(ledger, claim(ledger), Verdict.REFUSED)
+        tally = ledger.tally(SENDING)
+        assert tally.refused == 21
+        assert heard_before(ledger, SENDING, tally) == replace(tally, refused=1)
+
+
+def test_what_stopped_a_run_is_told_and_not_the_last_word():
+    assert "the last: 550 5.1.1 no such user" in heard(Brake(0.05, Tally()), *[NO] * 9, *[YES] * 9, NO)
+    assert "the last" not in heard(Brake(0.05, Tally(accepted=9, refused=20)), YES)
 
 
 def test_policy_replies_stop_a_run():

@@ -308,6 +308,16 @@ def test_people_whom_the_server_put_off_are_left_for_later(send, mailer, live):
     assert len(live.accepted) == 5
 
 
+def test_a_rate_that_is_used_up_says_when_there_is_room_again(send, live, project):
+    with (project / "mailer.toml").open("a") as config:
+        config.write('rate = ["2/h"]\n')
+    result = send()
+    assert result.code == 75
+    said = r"4 people left \(the rate is used up for now\): run the same command again after [\d: -]+\."
+    assert re.search(said, result.out)
+    assert len(live.accepted) == 2
+
+
 def test_a_server_that_refuses_us_stops_the_run_and_nobody_is_refused(send, mailer, live, project):
     with (project / "mailer.toml").open("a") as config:
         config.write("connections = 1\n")

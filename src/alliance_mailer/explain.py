@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+from collections.abc import Iterator
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
@@ -49,9 +50,9 @@ def explain(project: Path, config: Config, report: Report, written: str, number:
     _say(config, report, story, number)
 
 
-def _lists(project: Path) -> list[Contact]:
-    """All people of all lists. One at a time is not needed: a person looks, once."""
-    return list(read_lists(project / "contacts", list_names(project / "contacts")))
+def _lists(project: Path) -> Iterator[Contact]:
+    """All people of all lists."""
+    return read_lists(project / "contacts", list_names(project / "contacts"))
 
 
 def _on_list(contact: Contact) -> dict[str, Any]:

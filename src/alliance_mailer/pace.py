@@ -60,7 +60,8 @@ class Policy:
             return outcome, int(now.timestamp() + math.ceil(outcome.retry_after or 0))
         wait = outcome.retry_after or self.retry[min(delivery.attempts, len(self.retry)) - 1]
         due = math.ceil(now.timestamp() + wait)
-        late = delivery.tried_at is not None and due - delivery.tried_at.timestamp() > self.give_up_after
+        last = now.timestamp() if outcome.retry_after else due  # a server that names a time is to be asked then
+        late = delivery.tried_at is not None and last - delivery.tried_at.timestamp() > self.give_up_after
         if late or delivery.attempts >= self.max_attempts:
             attempts = "1 attempt" if delivery.attempts == 1 else f"{delivery.attempts} attempts"
             return Outcome(Verdict.REFUSED, f"given up after {attempts}: {outcome.reply}"), 0

@@ -471,7 +471,8 @@ class _Run:
             document = report.tally(self.sending, tally, self.ledger.planned(self.sending))
             report.document(document | {"transport": self._banner()})
         if left:
-            report.say(f"{people(left)} left{self._why(ending.later)}: run the same command again{self._when()}.")
+            why, when = self._why(ending.later), self._when(ending.later)
+            report.say(f"{people(left)} left{why}: run the same command again{when}.")
         doubtful = sum(each.in_doubt for each in self._in_doubt())
         if doubtful:
             report.say(f"{people(doubtful)} in doubt: run the same command again soon, and {self._traits.name} tells.")
@@ -485,8 +486,8 @@ class _Run:
     def _why(self, later: Later | None) -> str:
         return f" ({later.reason})" if later else ""
 
-    def _when(self) -> str:
-        due = self.ledger.next_due(self.sending)
+    def _when(self, later: Later | None) -> str:
+        due = later.at if later else self.ledger.next_due(self.sending)
         if not due or due <= self.clock():
             return ""
         local = due.astimezone()

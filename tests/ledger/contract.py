@@ -244,6 +244,15 @@ class LedgerContract:
         assert ledger.tally(SENDING) == Tally(deferred=1)
         assert claim(ledger, after=60)[0].attempts == 2
 
+    def test_a_refusal_of_us_is_no_attempt(self, ledger: Ledger) -> None:
+        plan(ledger, [ANN])
+        about_us = Outcome(Verdict.DEFERRED, "550 5.7.1 not you", about_us=True)
+        ledger.exchange(SENDING, [Settled(*claim(ledger), about_us, 0)], 0, NOW)
+        assert ledger.tally(SENDING) == Tally(deferred=1)
+        assert claim(ledger, after=60)[0].attempts == 1
+        (row,) = ledger.deliveries(SENDING, ["sending"])
+        assert row.tried_at == NOW + timedelta(seconds=60)
+
     def test_a_claim_counts_as_waiting(self, ledger: Ledger) -> None:
         plan(ledger)
         claim(ledger, 2)

@@ -99,7 +99,7 @@ def test_a_file_that_is_no_database_is_refused_and_left_as_it_is(path):
 
 def test_another_programs_database_is_refused_and_left_as_it_is(path):
     path.parent.mkdir()
-    with sqlite3.connect(path) as other:
+    with closing(sqlite3.connect(path)) as other, other:
         other.execute("create table delivery (parcel text)")
     other.close()
     before = files_below(path.parent)
@@ -110,7 +110,7 @@ def test_another_programs_database_is_refused_and_left_as_it_is(path):
 
 def test_a_newer_versions_ledger_is_refused_and_left_as_it_is(path):
     open_ledger(path).close()
-    with sqlite3.connect(path) as newer:
+    with closing(sqlite3.connect(path)) as newer, newer:
         newer.execute("pragma user_version = 7")
     newer.close()
     before = files_below(path.parent)
@@ -128,7 +128,7 @@ def test_a_commit_waits_for_the_disk_where_a_power_cut_is_to_be_survived(path, d
 
 def test_an_older_ledger_is_brought_up_to_date_and_loses_nothing(path, opened, tmp_path):
     path.parent.mkdir()
-    with sqlite3.connect(path) as older:
+    with closing(sqlite3.connect(path)) as older, older:
         older.executescript((Path(__file__).parent / "version_1.sql").read_text())
         older.execute("insert into edition values (1, '2.6', 0, 'a1b2', 'smtp', 'Digest', 'Hello')")
         row = "1, '2.6', 0, 1, 'ann@example.org', '{}', 'a.csv:2', 'waiting', 0, 1680526800, 0, null, '', ''"

@@ -289,14 +289,15 @@ class SqliteLedger:
     def _settle(self, sending: Sending, settled: Sequence[Settled], second: int, now: datetime) -> None:
         for query, state in (("settle", "sending"), ("settle_repeated", "unknown")):
             rows = [
-                (
-                    each.outcome.verdict,
-                    each.due,
-                    each.outcome.reply[:1000],
-                    each.outcome.provider_id,
-                    second,
-                    each.delivery.id,
-                )
+                {
+                    "id": each.delivery.id,
+                    "state": each.outcome.verdict,
+                    "due": each.due,
+                    "reply": each.outcome.reply[:1000],
+                    "provider_id": each.outcome.provider_id,
+                    "about_us": each.outcome.about_us,
+                    "now": second,
+                }
                 for each in settled
                 if each.delivery.state == state
             ]

@@ -179,13 +179,16 @@ update delivery set due = ? where id = ?;
 update delivery set state = 'sending', attempts = attempts + 1, tried_at = coalesce(tried_at, ?) where id = ?;
 
 -- settle --
+-- A refusal of us is no attempt to reach the person: nobody is given up for it later.
 update delivery
-set state = ?1, due = ?2, reply = ?3, provider_id = ?4, settled_at = ?5, request = iif(?1 = 'deferred', null, request)
-where id = ?6 and state = 'sending';
+set state = :state, due = :due, reply = :reply, provider_id = :provider_id, settled_at = :now,
+    attempts = attempts - :about_us, tried_at = iif(:about_us, null, tried_at),
+    request = iif(:state = 'deferred', null, request)
+where id = :id and state = 'sending';
 
 -- settle_repeated --
-update delivery set state = ?1, due = ?2, reply = ?3, provider_id = ?4, settled_at = ?5
-where id = ?6 and state = 'unknown' and left = 0;
+update delivery set state = :state, due = :due, reply = :reply, provider_id = :provider_id, settled_at = :now
+where id = :id and state = 'unknown' and left = 0;
 
 -- add_request --
 insert into request (key, transport, began, size) values (?, ?, ?, ?) returning id;
