@@ -84,8 +84,11 @@ def test_a_second_ctrl_c_aborts_at_once_and_leaves_what_was_claimed_unknown(begu
     assert "once more aborts at once" in run.stderr.readline() + run.stderr.readline()
     began = time.monotonic()
     run.send_signal(signal.SIGINT)
+    said = run.stderr.read()
     assert run.wait() == 130
     assert time.monotonic() - began < 4  # it does not wait for an answer to QUIT
+    assert "warning: aborted; whether 2 people got it is unknown" in said
+    assert said.endswith("interrupted; safe to run again\n")
     live.silent_after = None
     assert mailer(*LIVE).code == 1
     assert status(mailer)["unknown"] == 2

@@ -206,7 +206,9 @@ def test_the_issues_number_typed_at_a_terminal_sends_it(live):
 
 @pytest.mark.parametrize(("typed", "code"), [("y\n", 2), ("\x04", 2), ("\x03", 130)])
 def test_anything_else_typed_sends_nothing(live, mailer, typed, code):
-    assert asked(typed)[0] == code
+    found, screen = asked(typed)
+    assert found == code
+    assert ("interrupted; safe to run again" in screen) == (code == 130)
     assert live.accepted == []
     assert counts(mailer) == {}
 

@@ -582,7 +582,10 @@ def run(argv: list[str]) -> int:
     argv = [*everywhere, *(word for word in argv if word not in everywhere)]
     report = Report(as_json="--json" in everywhere)
     try:
-        return int(app(argv, prog_name="mailer", standalone_mode=False) or 0)
+        code = int(app(argv, prog_name="mailer", standalone_mode=False) or 0)
+        if code == 130:  # typer makes that of a KeyboardInterrupt, and says nothing
+            raise KeyboardInterrupt
+        return code
     except MailerError as error:
         report.error(error)
         return error.code

@@ -417,7 +417,7 @@ class _Run:
         limit = 0 if self.by_workers else self.request.limit
         if self.by_workers and not repeats:
             return self._hand_over(plan)
-        with self.report.progress(self._total(total)) as progress:
+        with self._abortable(), self.report.progress(self._total(total)) as progress:
             ending = run_sending(
                 self.project, self.config, self.chosen, self.ledger, self.sending, self.edition,
                 tally=tally, people=self._total(total), fresh=fresh, plan=plan,
@@ -459,6 +459,16 @@ class _Run:
         receipt.write(finished=True)
         write_back(self.project, shared)
         return self._conclude(ending)
+
+    @contextlib.contextmanager
+    def _abortable(self) -> Iterator[None]:
+        """Ctrl-C for the second time: say what that leaves."""
+        try:
+            yield
+        except KeyboardInterrupt:
+            claimed = self.ledger.claimed(self.sending)
+            self.report.warn(f"aborted; whether {people(claimed)} got it is unknown, and the next run says so")
+            raise
 
     def _conclude(self, ending: Ending) -> int:
         """Say what became of it. When several codes apply: 130 > 69 > 75 > 1."""
