@@ -583,15 +583,11 @@ def run(argv: list[str]) -> int:
     report = Report(as_json="--json" in everywhere)
     try:
         code = int(app(argv, prog_name="mailer", standalone_mode=False) or 0)
-        if code == 130:  # typer makes that of a KeyboardInterrupt, and says nothing
-            raise KeyboardInterrupt
-        return code
     except MailerError as error:
         report.error(error)
         return error.code
     except (typer.Abort, KeyboardInterrupt):
-        print("interrupted; safe to run again", file=sys.stderr)
-        return 130
+        code = 130
     except Exception as error:
         if hasattr(error, "format_message"):  # of typer's: the command line
             if type(error).__name__ == "NoArgsIsHelpError":
@@ -609,3 +605,6 @@ def run(argv: list[str]) -> int:
         mistake = f"a mistake of the program itself: {type(error).__name__}: {error}"
         print(f"{mistake}\n  try: the same with -v, and report what it prints", file=sys.stderr)
         return 70
+    if code == 130:  # typer makes that of a KeyboardInterrupt, and says nothing
+        print("interrupted; safe to run again", file=sys.stderr)
+    return code
