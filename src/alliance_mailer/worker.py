@@ -29,7 +29,7 @@ from .ledger.leased import LeasedLedger, worker_name
 from .ledger.orders import SHARE, Order, Orders
 from .ledger.postgres import open_ledger
 from .message import Outcome
-from .pace import DAY, Brake, Pace
+from .pace import DAY, Brake, Pace, heard_before
 from .report import Report
 from .run import addressed_by, banner, keyed_by, now
 from .signing import fingerprint, signing_key
@@ -179,11 +179,12 @@ class Worker:
                 if not pace.is_free:
                     leased.share_rate(room)
                 self._say(sending, "begins")
+                before = heard_before(ledger, sending, ledger.tally(sending))
                 try:
                     later = deliver(
                         leased, sending, opened, addressed_by(self._config, edition, key), connections=connections,
                         policy=replace(self._config.delivery, wait=_WAIT), pace=pace,
-                        brake=Brake(self._config.delivery.brake, ledger.tally(sending)), now=now,
+                        brake=Brake(self._config.delivery.brake, before), now=now,
                         stopped=lambda: self._stopping or bool(leased.stopped) or not leased.is_ours,
                         settled=self._count, limit=SHARE, is_ours=lambda: leased.is_ours,
                         keyed=keyed_by(self._config, chosen, sending, edition, key),

@@ -230,6 +230,7 @@ class PostgresLedger:
                 "dues": [each.due for each in rows],
                 "replies": [_clean(each.outcome.reply) for each in rows],
                 "provider_ids": [_clean(each.outcome.provider_id) for each in rows],
+                "about_us": [each.outcome.about_us for each in rows],
             }
             if rows:
                 self._db.execute(SQL[query], {**columns, "second": second, "lease": self.lease})

@@ -275,11 +275,14 @@ set state = 'sending', attempts = attempts + 1, tried_at = coalesce(tried_at, %(
 where id = any(%(ids)s);
 
 -- settle --
+-- A refusal of us is no attempt to reach the person: nobody is given up for it later.
 update delivery d
 set state = v.state, due = v.due, reply = v.reply, provider_id = v.provider_id, settled_at = %(second)s,
-    request = case when v.state = 'deferred' then null else d.request end
-from unnest(%(ids)s::bigint[], %(states)s::text[], %(dues)s::bigint[], %(replies)s::text[], %(provider_ids)s::text[])
-     as v (id, state, due, reply, provider_id)
+    request = case when v.state = 'deferred' then null else d.request end,
+    attempts = d.attempts - v.about_us::integer, tried_at = case when v.about_us then null else d.tried_at end
+from unnest(%(ids)s::bigint[], %(states)s::text[], %(dues)s::bigint[], %(replies)s::text[], %(provider_ids)s::text[],
+            %(about_us)s::boolean[])
+     as v (id, state, due, reply, provider_id, about_us)
 where d.id = v.id and d.state = 'sending' and d.lease is not distinct from %(lease)s;
 
 -- settle_repeated --
@@ -323,10 +326,10 @@ group by transport, domain, second order by second, domain;
 delete from spent where transport = %s and second < %s;
 
 -- release --
--- What was settled before has been tried, and was deferred.
+-- What was settled before has been tried, and was deferred. Else the time to give up has not begun.
 update delivery
 set state = case when settled_at is null then 'waiting' else 'deferred' end, attempts = attempts - 1, lease = null,
-    request = null
+    request = null, tried_at = case when settled_at is null then null else tried_at end
 where id = any(%(ids)s) and state = 'sending' and lease is not distinct from %(lease)s;
 
 -- tally --
