@@ -12,13 +12,11 @@ from rich.console import Console
 from rich.terminal_theme import TerminalTheme
 from rich.text import Text
 
+from alliance_mailer import cli
+from alliance_mailer.example import copy_example
+from alliance_mailer.preview.chromium import Chromium
+
 HERE = Path(__file__).parent
-sys.path.insert(0, str(HERE.parents[1] / "tests" / "acceptance"))
-
-from chromium import Chromium  # noqa: E402 (the browser of `make acceptance`)
-
-from alliance_mailer import cli  # noqa: E402
-from alliance_mailer.example import copy_example  # noqa: E402
 
 MISTAKES = (
     ("issues/2.6.md", "(https://www.mda.mil/)", "(#)"),

@@ -8,7 +8,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from chromium import Chromium
+
+from alliance_mailer.preview.chromium import Chromium
 
 JUDGES = Path(__file__).with_name("judges")
 PACKAGES = JUDGES / "node_modules"
