@@ -29,6 +29,23 @@ def test_it_says_where_the_page_is_and_ends_quietly(project):
         assert process.stderr.read() == ""
 
 
+def test_what_a_provider_makes_of_the_message_is_said(project, mailer):
+    with (project / "mailer.toml").open("a") as config:
+        config.write('\n[transports.amazon]\nuse = "ses"\nregion = "eu-west-1"\n')
+        config.write('\n[transports.api]\nuse = "resend"\napi_key_env = "RESEND_KEY"\n')
+    said = "Message-ID and Date will be replaced by Amazon SES"
+    with start("preview", "--issue", "2.6") as process:
+        page = Served(process.stdout.readline().strip()).ask("/?issue=2.6&v=headers")[2].decode()
+        process.terminate()
+        process.communicate()
+    assert mailer("preview", "--issue", "2.6", "--once", "--out", "look").code == 0
+    for text in (page, (project / "look" / "index.html").read_text()):
+        assert "through amazon (ses)" in text
+        assert said in text
+        assert "carries no pictures inside a mail" in text
+        assert "through default (files)" not in text
+
+
 def test_two_at_once_have_a_port_each(project):
     with start("--json", "preview") as one, start("--json", "preview") as two:
         urls = [json.loads(each.stdout.readline())["url"] for each in (one, two)]

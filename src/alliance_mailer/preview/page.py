@@ -26,6 +26,7 @@ from .mail import CLIP, WARN, Mail, snippet, stories
 from .people import SHOWN, Person, find, listed, synthetic
 from .shelf import shelf
 from .view import CHOICES, PHONE, View, second
+from .ways import ways
 
 TEMPLATES = jinja2.Environment(
     loader=jinja2.FileSystemLoader(Path(__file__).parent),
@@ -129,6 +130,7 @@ def render_page(desk: Desk, view: View, banners: Callable[[str], Mapping[str, st
         "milliseconds": look.milliseconds,
         "archive": (config.publication.archive_url or "") if config else "",
         "kilobytes": kilobytes,
+        "ways": ways(config, look.loaded.edition) if config and look.loaded else [],
         "message_from": config.publication.sender_name or config.publication.sender if config else "",
     }
     if subject:

@@ -21,6 +21,7 @@ from .frame import as_outlook, shown
 from .mail import CLIP, Mail, snippet, take_apart
 from .page import TEMPLATES, kilobytes
 from .view import PHONE, View
+from .ways import ways
 
 _DESK = 720  # px
 _HEIGHT = 1180  # px, of a frame on the sheet
@@ -69,6 +70,7 @@ def sheet(loaded: Loaded, config: Config) -> dict[str, bytes]:
         edition=loaded.edition.sha256,
         sender=config.publication.sender_name or config.publication.sender,
         mail=mail,
+        ways=ways(config, loaded.edition),
         snippet=snippet(mail.html),
         findings=loaded.findings,
         frames=frames,
