@@ -1,4 +1,4 @@
-"""A mail API for benchmarks/http.py that takes everything: answers each request as its provider does, after a delay.
+"""A mail API for benchmarks/mail_apis.py that takes everything: it answers as its provider does, after a delay.
 
 `python api_sink.py MILLISECONDS` prints its port. It reads HTTP/1.1 by hand, so that the narrow place is the client.
 """

@@ -4,7 +4,7 @@ Ours is the whole process: list, plan, compiling, ledger, requests. The server (
 at once or after 50 ms, and takes everything. Contestants take turns; figures are medians; the ratios are what counts.
 To reach: a batch provider 20 times one call a message at 50 ms, a single-message provider 0.8 of as many bare clients.
 
-`python benchmarks/http.py [--rounds N] [--seconds S] [--only USE …] [--json FILE]`
+`python benchmarks/mail_apis.py [--rounds N] [--seconds S] [--only USE …] [--json FILE]`
 """
 
 import argparse
