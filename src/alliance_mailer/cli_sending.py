@@ -76,7 +76,8 @@ def send(
     mailer send --issue 2.6 --transport live --dry-run
     mailer send --issue 2.6 --transport live --limit 5
     """
-    from .send import Request, send_issue, stop_sending
+    from .planning import Request
+    from .send import send_issue, stop_sending
 
     session: Session = context.obj
     session.open()

@@ -20,10 +20,11 @@ from .handover import has_lessons
 from .issue import Issue, issue_numbers, load_front_matter, number_order
 from .ledger import Ledger, Sending, open_ledger
 from .notify import mail, ping, post
+from .planning import Request
 from .receipt import read_receipt
 from .report import Report, duration
 from .said import Said, only_one
-from .send import Request, send_issue
+from .send import send_issue
 from .transports import transport_module
 from .walltime import shown, to_instant
 
