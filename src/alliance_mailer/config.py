@@ -16,7 +16,8 @@ from .pace import Policy, Rate
 from .preferences import NONE, Preferences
 from .publication import Publication, default_list_id
 from .schedule_settings import APPROVAL, SCHEDULE, ApprovalPolicy, Schedule
-from .setting import DELIVERY, EVERY_TRANSPORT, STRING, TABLE, Setting, expected, fits, found, shown
+from .setting import DELIVERY, EVERY_TRANSPORT, expected, fits, shown
+from .tables import CONTROL, Tables
 from .transports import transport_module, transport_names
 
 FILE = "mailer.toml"
@@ -91,74 +92,59 @@ def load_config(project: Path) -> Config:
     return _Reader(text, project).config(data)
 
 
-_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
-
-
-class _Reader:
-    """Reads the tables. A key is named by its path, such as transports.live.host."""
+class _Reader(Tables):
+    """Reads all of mailer.toml."""
 
     def __init__(self, text: str, project: Path) -> None:
-        self._lines, self._project = _key_lines(text), project
-        self._problems: list[Problem] = []
-
-    def _problem(self, path: str, message: str, hint: str = "") -> None:
-        while path and path not in self._lines:  # what is missing is missed where its table begins
-            path = path.rpartition(".")[0]
-        message = re.sub(r"//\S*@", "//…@", message)  # a password in a URL
-        self._problems.append(Problem(FILE, self._lines.get(path), message, hint))
+        super().__init__(FILE, text)
+        self._project = project
 
     def config(self, data: dict[str, Any]) -> Config:
         known = ("newsletter", "transport", "transports", "delivery", "ledger", "approval", "schedule", "check")
         for key, value in data.items():
             if key not in known:
                 kind = "table" if isinstance(value, dict) else "key"
-                self._problem(key, f'unknown {kind} "{key}"{did_you_mean(key, known)}')
-        tables = {key: self._table(key, data.get(key, {})) for key in known}
+                self.problem(key, f'unknown {kind} "{key}"{did_you_mean(key, known)}')
+        tables = {key: self.table(key, data.get(key, {})) for key in known}
         publication = self._publication(tables["newsletter"])
         transports = {"default": self._transport("default", "transport", tables["transport"] or {"use": "files"})}
         for name, value in tables["transports"].items():
             place = f"transports.{name}"
             if name == "default":
-                self._problem(place, f'{place}: "default" is [transport] itself', "[transports.live]")
-            elif self._table(place, value) is value:
+                self.problem(place, f'{place}: "default" is [transport] itself', "[transports.live]")
+            elif self.table(place, value) is value:
                 transports[name] = self._transport(name, place, value)
-        delivery = self._settings("delivery", tables["delivery"], DELIVERY)
+        delivery = self.settings("delivery", tables["delivery"], DELIVERY)
         durability = delivery.pop("durability", "process")
         ledger = self._ledger(tables["ledger"])
-        approval = ApprovalPolicy(**self._settings("approval", tables["approval"], APPROVAL))
+        approval = ApprovalPolicy(**self.settings("approval", tables["approval"], APPROVAL))
         schedule = self._schedule(tables["schedule"], transports)
-        checks = self._settings("check", tables["check"], CHECK)
-        if self._problems or publication is None:
-            raise ConfigError(sorted(self._problems, key=lambda problem: problem.line or 0))
+        checks = self.settings("check", tables["check"], CHECK)
+        if self.problems or publication is None:
+            raise ConfigError(sorted(self.problems, key=lambda problem: problem.line or 0))
         secret_env = str(tables["newsletter"].get("secret_env", ""))
         usable = {name: transport for name, transport in transports.items() if transport}
         return Config(
             publication, usable, ledger, secret_env, Policy(**delivery), durability, approval, schedule,
-            Preferences(**checks), self._lines,
+            Preferences(**checks), self.lines,
         )  # fmt: skip
-
-    def _table(self, path: str, value: Any) -> dict[str, Any]:
-        if isinstance(value, dict):
-            return value
-        self._problem(path, f"{path}: found {found(value)}, expected {TABLE}", f"[{path}]")
-        return {}
 
     # [newsletter] --------------------------------------------------------------------------------------------------
 
     def _publication(self, table: dict[str, Any]) -> Publication | None:
-        texts = self._strings("newsletter", table, NEWSLETTER)
+        texts = self.strings("newsletter", table, NEWSLETTER)
         values: dict[str, Any] = {}
         for key, about in NEWSLETTER.items():
             path, hint = f"newsletter.{key}", f'{key} = "{about.example}"'
             if not texts.get(key):
                 if about.required and not str(table.get(key, "")).strip():
-                    self._problem(path, f"{path} is missing", hint)
+                    self.problem(path, f"{path} is missing", hint)
                 continue
             try:
                 values[key] = about.read(texts[key])
             except ValueError as error:
-                self._problem(path, f"{path}: found {texts[key]!r}: {error}", hint)
-        if self._problems:
+                self.problem(path, f"{path}: found {texts[key]!r}: {error}", hint)
+        if self.problems:
             return None
         values.pop("secret_env", None)
         sender_name, sender = values.pop("from")
@@ -172,32 +158,32 @@ class _Reader:
         if not isinstance(use, str) or use not in names:
             what = "it is missing" if use is None else f"found {shown(use)}"
             near = did_you_mean(use if isinstance(use, str) else "", names)
-            self._problem(f"{place}.use", f"{place}.use names a file in transports/; {what}{near}", 'use = "smtp"')
+            self.problem(f"{place}.use", f"{place}.use names a file in transports/; {what}{near}", 'use = "smtp"')
             return None
-        module, before = transport_module(use), len(self._problems)
+        module, before = transport_module(use), len(self.problems)
         table = {**self._preset(place, use, module, table), **table}
         kinds = get_type_hints(module.Options)
         options: dict[str, Any] = {}
         common: dict[str, Any] = {"connections": getattr(module, "CONNECTIONS", 1)}
         for key, value in table.items():
             path = f"{place}.{key}"
-            if key in ("use", "preset") or self._is_secret(path, key, value, kinds):
+            if key in ("use", "preset") or self.is_secret(path, key, value, kinds):
                 continue
             if key in EVERY_TRANSPORT:
-                common |= self._setting(path, key, value, EVERY_TRANSPORT[key])
+                common |= self.setting(path, key, value, EVERY_TRANSPORT[key])
             elif key not in kinds:
                 near = did_you_mean(key, ("preset", *EVERY_TRANSPORT, *kinds))
-                self._problem(path, f'unknown key "{key}" for {use}{near}')
+                self.problem(path, f'unknown key "{key}" for {use}{near}')
             elif not fits(value, kinds[key]):
-                self._problem(path, f"{path}: found {shown(value)}, expected {expected(kinds[key])}")
-            elif any(isinstance(text, str) and _CONTROL.search(text) for text in _each(value)):
-                self._problem(path, f"{path}: a control character or line break in it")
+                self.problem(path, f"{path}: found {shown(value)}, expected {expected(kinds[key])}")
+            elif any(isinstance(text, str) and CONTROL.search(text) for text in _each(value)):
+                self.problem(path, f"{path}: a control character or line break in it")
             else:
                 options[key] = tuple(value) if isinstance(value, list) else value
         for option in fields(module.Options):
             if option.name not in table and option.default is MISSING:
-                self._problem(f"{place}.{option.name}", f"{place}.{option.name} is missing", f'{option.name} = "…"')
-        if len(self._problems) > before:
+                self.problem(f"{place}.{option.name}", f"{place}.{option.name} is missing", f'{option.name} = "…"')
+        if len(self.problems) > before:
             return None
         return TransportConfig(name, use, module.Options(**options), **common)
 
@@ -209,81 +195,31 @@ class _Reader:
         if isinstance(preset, str) and preset in presets:
             return {key: list(value) if isinstance(value, tuple) else value for key, value in presets[preset].items()}
         near = did_you_mean(preset if isinstance(preset, str) else "", presets) if presets else f" ({use} has none)"
-        self._problem(f"{place}.preset", f"{place}.preset: there is no preset {shown(preset)}{near}")
+        self.problem(f"{place}.preset", f"{place}.preset: there is no preset {shown(preset)}{near}")
         return {}
 
-    def _settings(self, name: str, table: dict[str, Any], known: Mapping[str, Setting]) -> dict[str, Any]:
-        values: dict[str, Any] = {}
-        for key, value in table.items():
-            path = f"{name}.{key}"
-            if self._is_secret(path, key, value, known):
-                continue
-            if key in known:
-                values |= self._setting(path, key, value, known[key])
-            else:
-                self._problem(path, f'unknown key "{key}"{did_you_mean(key, known)}')
-        return values
-
-    def _setting(self, path: str, key: str, value: Any, about: Setting) -> dict[str, Any]:
-        try:
-            return {key: about.read(value)}
-        except ValueError as error:
-            self._problem(path, f"{path}: {error}", f"{key} = {about.default}")
-            return {}
-
     def _ledger(self, table: dict[str, Any]) -> Path | str:
-        url = self._strings("ledger", table, ("url",)).get("url", "sqlite:///.mailer/ledger.db")
+        url = self.strings("ledger", table, ("url",)).get("url", "sqlite:///.mailer/ledger.db")
         try:
             return ledger_at(url, self._project)
         except ValueError as error:
             message, _, hint = str(error).partition("; ")
-            self._problem("ledger.url", f"ledger.url: {message}", hint)
+            self.problem("ledger.url", f"ledger.url: {message}", hint)
             return self._project
 
     def _schedule(self, table: dict[str, Any], transports: Collection[str]) -> Schedule:
-        values = self._settings("schedule", table, SCHEDULE)
+        values = self.settings("schedule", table, SCHEDULE)
         anchor, cadence = values.pop("anchor", None), values.pop("cadence", None)
         if cadence:
             try:
                 values["cadence"] = read_cadence(cadence, anchor)
             except ValueError as error:
-                self._problem("schedule.cadence", f'schedule.cadence: found "{cadence}", {error}',
+                self.problem("schedule.cadence", f'schedule.cadence: found "{cadence}", {error}',
                               f"cadence = {SCHEDULE['cadence'].default}, and anchor = 2023-03-31")  # fmt: skip
         if (name := values.get("transport")) not in (None, *transports):
-            self._problem("schedule.transport", f'schedule.transport: there is no transport "{name}"'
+            self.problem("schedule.transport", f'schedule.transport: there is no transport "{name}"'
                           f"{did_you_mean(str(name), transports)}", f"add a table  [transports.{name}]")  # fmt: skip
         return Schedule(**values)
-
-    # All tables -----------------------------------------------------------------------------------------------------
-
-    def _strings(self, name: str, table: dict[str, Any], known: Collection[str]) -> dict[str, str]:
-        values = {}
-        for key, value in table.items():
-            path = f"{name}.{key}"
-            if self._is_secret(path, key, value, known):
-                continue
-            if key not in known:
-                self._problem(path, f'unknown key "{key}"{did_you_mean(key, known)}')
-            elif not isinstance(value, str):
-                self._problem(path, f"{path}: found {found(value)}, expected {STRING}")
-            elif _CONTROL.search(value.replace("\n", "") if key == "postal_address" else value):
-                self._problem(path, f"{path}: a control character or line break in it")
-            else:
-                values[key] = value.strip()
-        return values
-
-    def _is_secret(self, path: str, key: str, value: object, known: Collection[str]) -> bool:
-        """A secret itself in the file is an error; it is never printed."""
-        if re.search(r"(password|passwd|secret|token|api_?key)$", key, re.IGNORECASE) and key not in known:
-            self._problem(path, f"{path} is a secret; the file names an environment variable instead",
-                          f'{key}_env = "MAILER_{key.upper()}", and change the secret: git remembers it')  # fmt: skip
-            return True
-        named = isinstance(value, str) and re.fullmatch(r"([A-Za-z_][A-Za-z0-9_]*)?", value)
-        if key.endswith("_env") and not named:
-            self._problem(path, f"{path} is the name of an environment variable: letters, digits and underscores",
-                          f'{key} = "MAILER_{key.removesuffix("_env").upper()}"')  # fmt: skip
-            return True
-        return False
 
 
 def ledger_at(url: str, project: Path) -> Path | str:
@@ -307,19 +243,3 @@ def ledger_at(url: str, project: Path) -> Path | str:
 
 def _each(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
-
-
-def _key_lines(text: str) -> dict[str, int]:
-    """The line of each table and key, by its path; tomllib does not tell."""
-    lines: dict[str, int] = {}
-    table = ""
-    for number, line in enumerate(text.split("\n"), 1):
-        path = ""
-        if heading := re.match(r"\s*\[+\s*([^\]]+?)\s*\]", line):
-            path = table = re.sub(r"[\s\"']", "", heading[1])
-        elif key := re.match(r"""\s*([\w.\s"'-]+?)\s*=""", line):
-            path = ".".join(filter(None, (table, re.sub(r"[\s\"']", "", key[1]))))
-        while path and path not in lines:  # a.b.c stands also for a.b, and for a
-            lines[path] = number
-            path = path.rpartition(".")[0]
-    return lines
