@@ -251,7 +251,7 @@ def test_keys_work_on_the_page_and_in_the_frame(still, key, says, inside):
     if inside:
         frame_of(page).locator("h1").click()
     page.keyboard.press(key)
-    page.wait_for_url(re.compile(re.escape(says).replace("\\~", "~")))
+    expect(page).to_have_url(re.compile(re.escape(says).replace("\\~", "~")))
 
 
 def test_keys_are_letters_in_a_field(still):
@@ -436,7 +436,7 @@ def test_any_width_is_dragged_to(still):
     page.mouse.down()
     page.mouse.move(handle["x"] + 56, handle["y"] + 200, steps=4)
     page.mouse.up()
-    page.wait_for_url(re.compile("w=475"))
+    expect(page).to_have_url(re.compile("w=475"))
     until(page, lambda: frame_of(page).evaluate("innerWidth") == 475)
 
 

@@ -117,6 +117,7 @@ class ApiContract:
         carried(transport, *self.many(edition))
         transport.close()
         transport.close()
+        assert web.is_left_alone()
 
     # No, to a person -------------------------------------------------------------------------------------------------
 

@@ -47,6 +47,7 @@ class Web:
         self.asked: list[Asked] = []
         self.connections = 0
         self._sockets: list[socket.socket] = []
+        self._ended = threading.Semaphore(0)
         self._stopping = threading.Event()
         web = self
 
@@ -58,6 +59,10 @@ class Web:
                 super().setup()
                 web.connections += 1
                 web._sockets.append(self.connection)
+
+            def finish(self):
+                super().finish()
+                web._ended.release()
 
             def do_POST(self):
                 said = web.script.popleft() if web.script else None
@@ -100,6 +105,10 @@ class Web:
         self.port = self._server.server_address[1]
         self.url = f"{'https' if tls else 'http'}://localhost:{self.port}"
         threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
+
+    def is_left_alone(self, seconds: float = 5.0) -> bool:
+        """Whether every connection that there was is closed, at the latest after so long."""
+        return all(self._ended.acquire(timeout=seconds) for _ in range(self.connections))
 
     def close_connections(self) -> None:
         """All that are open, while nothing is asked."""
