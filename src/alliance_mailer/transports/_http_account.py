@@ -3,8 +3,9 @@
 import base64
 import ipaddress
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import fields
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -12,6 +13,38 @@ from ..errors import ConfigError
 from ._http import Http
 from ._http_api import Api
 from ._http_wire import Wire
+
+
+def through_an_account(
+    use: str, api: Callable[..., Api]
+) -> tuple[Callable[[Any, str], str], Callable[..., None], Callable[..., Http]]:
+    """`describe`, `check` and `connect` of a transport that needs no more than a key.
+
+    `api(options, environ, sandbox=…)` describes the provider, and may raise ConfigError.
+    """
+
+    def describe(options: Any, issue: str) -> str:
+        """For the line that names the transport."""
+        return describe_api(use, options.base_url)
+
+    def check(options: Any, *, project: Path, issue: str, environ: Mapping[str, str]) -> None:
+        """Raise ConfigError."""
+        check_account(options, environ)
+
+    def connect(
+        options: Any,
+        *,
+        project: Path,
+        issue: str,
+        environ: Mapping[str, str],
+        fresh: bool = False,
+        sandbox: bool = False,
+    ) -> Http:
+        """Open it. Raises ConfigError, TryLater or TransportRefused."""
+        check_account(options, environ)
+        return open_http(api(options, environ, sandbox=sandbox), options.base_url, options.timeout)
+
+    return describe, check, connect
 
 
 def describe_api(use: str, base_url: str) -> str:

@@ -18,15 +18,13 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
-from pathlib import Path
 from typing import Any
 
 from ..edition import Edition
 from ..message import Message, Outcome, Verdict, request_key
 from ..mime import encoded_words
 from . import Traits
-from ._http import Http
-from ._http_account import check_account, describe_api, open_http, secret
+from ._http_account import secret, through_an_account
 from ._http_api import Answer, Api, Request, Says
 from ._http_fields import Shared, own_headers, shared
 
@@ -49,33 +47,15 @@ class Options:
     timeout: float = 60  # seconds of silence after which an answer is given up
 
 
-def describe(options: Options, issue: str) -> str:
-    """For the line that names the transport."""
-    return describe_api("brevo", options.base_url)
-
-
-def check(options: Options, *, project: Path, issue: str, environ: Mapping[str, str]) -> None:
-    """Raise ConfigError."""
-    check_account(options, environ)
-
-
-def connect(
-    options: Options,
-    *,
-    project: Path,
-    issue: str,
-    environ: Mapping[str, str],
-    fresh: bool = False,
-    sandbox: bool = False,
-) -> Http:
-    """Open it. Raises ConfigError, TryLater or TransportRefused."""
-    check(options, project=project, issue=issue, environ=environ)
+def _api(options: Options, environ: Mapping[str, str], *, sandbox: bool) -> Api:
     key = secret(options.api_key_env, environ)
-    api = Api(
+    return Api(
         TRAITS.name, TRAITS.batch, _LARGEST, partial(_write, options, sandbox=sandbox), _read, _says,
         keyed=True, headers={"api-key": key}, secrets={key},
     )  # fmt: skip
-    return open_http(api, options.base_url, options.timeout)
+
+
+describe, check, connect = through_an_account("brevo", _api)
 
 
 def _write(options: Options, messages: Sequence[Message], *, sandbox: bool) -> Request:
