@@ -73,6 +73,13 @@ def test_an_address_that_nobody_knows_is_an_error_with_the_nearest(sent, mailer)
     assert mailer("explain", "--issue", "2.7", ANN).code == 65
 
 
+@pytest.mark.parametrize("written", ["", " \t"])
+def test_whom_to_explain_has_to_be_said(sent, mailer, written):
+    result = mailer("explain", "--issue", "2.6", written)
+    assert result.code == 2
+    assert result.err == "error: whom? The address is empty\n  try: mailer explain --issue 2.6 reader@example.org\n"
+
+
 def test_an_address_that_is_none_has_a_story(project, mailer, live):
     (project / LIST).write_text(f"email\n{ANN}\nbob@@example.org\n")
     mailer(*LIVE)
@@ -111,7 +118,11 @@ def test_whom_a_person_leaves_is_never_sent_to_nor_asked_about_again(sent, maile
     again = mailer("resolve", "--issue", "2.6")
     assert (again.code, again.out) == (0, "Nobody of issue 2.6 waits for a decision.\n")
     assert "unknown, left so" in mailer("explain", EVE).out
+    left = mailer("resolve", "--issue", "2.6", "--leave")
+    assert (left.code, left.out) == (0, "Nobody of issue 2.6 waits for a decision.\n")
     # They may change their mind, by name.
+    all_again = mailer("resolve", "--issue", "2.6", "--resend")
+    assert all_again.out == left.out + "Left before, 1 person: mailer resolve --issue 2.6 --resend ADDRESS …\n"
     assert mailer("resolve", "--issue", "2.6", "--resend", EVE).code == 0
     mailer(*LIVE)
     assert recipients(sent).count(EVE) == 2
@@ -132,6 +143,7 @@ def test_a_decision_that_cannot_be_followed(project, mailer, live):
     mailer("send", "--issue", "2.6")
     result = mailer("resolve", "--issue", "2.6", "--resend")
     assert result.code == 65  # a rehearsal knows no unknown
+    assert "issue 2.6 was not sent from here, so nobody of it is unknown\n  try: mailer status\n" in result.err
     assert mailer("resolve", "--issue", "2.6", "--resend", "--leave").code == 2
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from .config import Config
 from .contact import Contact, canonical_address, list_names, read_lists, read_suppressions
-from .errors import InputError, did_you_mean
+from .errors import InputError, UsageError, did_you_mean
 from .forgotten import pseudonym
 from .issue import issue_numbers
 from .ledger import Delivery, Ledger, Sending, read_ledger
@@ -22,7 +22,13 @@ from .suppressed import NAME
 
 
 def explain(project: Path, config: Config, report: Report, written: str, number: str | None) -> None:
-    """Tell the story of an address, in one issue or in all. Raises InputError where nobody knows it."""
+    """Tell the story of an address, in one issue or in all.
+
+    Raises InputError where nobody knows it, UsageError where there is none.
+    """
+    if not written.strip():
+        hint = f"mailer explain {f'--issue {number} ' if number else ''}reader@example.org"
+        raise UsageError("whom? The address is empty", hint=hint)
     with contextlib.suppress(ValueError):
         written = canonical_address(written)  # an invalid one may stand in the ledger all the same
     key = existing_key(project, config.secret_env, os.environ)
@@ -30,7 +36,7 @@ def explain(project: Path, config: Config, report: Report, written: str, number:
     with contextlib.closing(read_ledger(config.ledger)) as ledger:
         known = {*issue_numbers(project), *receipt_numbers(project), *(each.issue for each in ledger.sendings())}
         if number is not None and number not in known:
-            raise InputError(f"there is no issue {number!r}{did_you_mean(number, known)}")
+            raise InputError(f"there is no issue {number!r}{did_you_mean(number, known)}", hint="mailer status")
         story = {
             "address": written,
             "lists": [_on_list(contact) for contact in _lists(project) if contact.address == written],

@@ -25,12 +25,13 @@ def resolve(
     """List them, or send to them again, or leave them as they are. Returns the exit code."""
     if resend and leave:
         raise UsageError("--resend and --leave are two decisions", hint="one of them, and addresses for whom it holds")
+    not_sent = InputError(f"issue {number} was not sent from here, so nobody of it is unknown", hint="mailer status")
     if not is_there(config.ledger):
-        raise InputError(f"nothing was sent from here, so nobody of issue {number} is unknown", hint="mailer status")
+        raise not_sent
     sending, key = Sending(number, rehearsal=False), existing_key(project, config.secret_env, os.environ)
     with contextlib.closing(open_ledger(config.ledger, durability=config.durability)) as ledger, ledger.hold(number):
         if sending not in ledger.sendings():
-            raise InputError(f"nobody was planned for issue {number}", hint="mailer status")
+            raise not_sent
         receipt = find_receipt(project, ledger, number, key)
         ledger.recover(sending, repeat=False)
         if receipt and key and has_lessons(receipt, ledger, number):
@@ -44,11 +45,15 @@ def resolve(
         tally = ledger.tally(sending)
         report.document({"issue": number, "resend": resend, "resolved": count, "unknown": tally.unknown,
                          "left": ledger.left(sending)})  # fmt: skip
-        if resend:
+        if not count:
+            report.say(f"Nobody of issue {number} waits for a decision.")
+            if resend and tally.unknown:
+                report.say(f"Left before, {people(tally.unknown)}: mailer resolve --issue {number} --resend ADDRESS …")
+        elif resend:
             report.say(f"{people(count)} will get it, some of them perhaps for the second time. Next: {_send(number)}")
         else:
             report.say(f"{people(count)} left as {'it is' if count == 1 else 'they are'}: unknown, and not sent again.")
-        if command := git_command(project, number, report.counts(tally)):
+        if count and (command := git_command(project, number, report.counts(tally))):
             report.say(f"The receipt, for whoever sends after you: {command}")
         return 0
 
