@@ -4,7 +4,6 @@ import tempfile
 from contextlib import ExitStack, closing, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from threading import Lock
 
 import pytest
 from hypothesis import given, settings
@@ -33,7 +32,7 @@ class Provider:
     batch_size = 3
 
     def __init__(self, events=()):
-        self.events, self.lock = list(events), Lock()
+        self.events = list(events)
         self.taken: dict[str, list[str]] = {}
         self.posts: list[list[str]] = []
 
@@ -51,13 +50,12 @@ class Provider:
 
     def post(self, batch):
         people, key = [message.contact.address for message in batch], request_key(batch)
-        with self.lock:
-            self.posts.append(people)
-            event = self.events.pop(0) if self.events else ACCEPTED
-            if event in (ACCEPTED, UNKNOWN, "killed after"):
-                self.taken.setdefault(key, people)
-            elif event is REFUSED and key in self.taken:
-                event = ACCEPTED  # the answer of the first time
+        self.posts.append(people)
+        event = self.events.pop(0) if self.events else ACCEPTED
+        if event in (ACCEPTED, UNKNOWN, "killed after"):
+            self.taken.setdefault(key, people)
+        elif event is REFUSED and key in self.taken:
+            event = ACCEPTED  # the answer of the first time
         match event:
             case "killed before" | "killed after":
                 raise Killed

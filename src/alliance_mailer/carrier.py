@@ -1,13 +1,13 @@
-"""A carrier: one connection, and the thread that it belongs to. It asks the clerk (deliver.py) for what to carry."""
+"""A carrier: one connection, and the strand that it belongs to. It asks the clerk (deliver.py) for what to carry."""
 
 import contextlib
-import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from queue import SimpleQueue
+from queue import Empty
 
 from .errors import ConfigError, TransportRefused, TryLater
+from .hub import Hub, Mailbox
 from .ledger import Delivery
 from .message import Message, Outcome
 from .transports import Transport
@@ -36,7 +36,8 @@ class Carrier:
         self,
         connect: Callable[[], Transport],
         address: Callable[[Delivery], Message],
-        desk: SimpleQueue[Note],
+        desk: Mailbox[Note],
+        hub: Hub,
         reconnect: Sequence[float],
         is_ours: Callable[[], bool],
     ) -> None:
@@ -46,25 +47,21 @@ class Carrier:
         """
         self._connect, self._address, self._desk, self._reconnect = connect, address, desk, reconnect
         self._is_ours = is_ours
-        self.given = SimpleQueue[Sequence[Delivery] | None]()  # the clerk's answers; None: that was all
-        self.closing = threading.Event()  # there is no point in connecting again
+        self.given = Mailbox[Sequence[Delivery] | None](hub)  # the clerk's answers; None: that was all
         self.batch_size = 1
         self._asked = False
         self._held = deque[deque[Delivery]]()  # requests, each with the deliveries that have no outcome yet
         self._told = 0  # outcomes
 
-    def start(self) -> None:
-        """Begin, in a thread that does not outlive the program."""
-        threading.Thread(target=self._run, daemon=True).start()
-
-    def _run(self) -> None:
+    def run(self) -> None:
+        """Until there is nothing more to carry, and say so."""
         error: BaseException | None = None
         try:
             error = self._carry_on()
         except (TransportRefused, ConfigError) as refusal:  # as it connects; so nothing is in doubt
             self._let_go()
             error = refusal
-        except BaseException as mistake:  # noqa: BLE001 (ours; told by the clerk. The claims stay: they are in doubt)
+        except Exception as mistake:  # noqa: BLE001 (ours; told by the clerk. The claims stay: they are in doubt)
             error = mistake
         self._desk.put(Note(self, ended=True, error=error))
 
@@ -77,11 +74,19 @@ class Carrier:
             except TryLater as trouble:
                 self._let_go()
                 failures, told = 0 if self._told > told else failures, self._told
-                if failures == len(self._reconnect) or self.closing.wait(self._reconnect[failures]):
+                if failures == len(self._reconnect) or self._is_closed_within(self._reconnect[failures]):
                     return trouble
                 failures += 1
             else:
                 return None
+
+    def _is_closed_within(self, seconds: float) -> bool:
+        """Whether there is no point in connecting again. It has asked for nothing, so nothing else can come."""
+        try:
+            self.given.get(seconds)
+        except Empty:
+            return False
+        return True
 
     def _carry(self) -> None:
         with contextlib.closing(self._connect()) as transport:

@@ -1,7 +1,7 @@
 """The heart: claim, address, carry, settle, until nothing is left to claim.
 
-Each connection is a thread that carries messages (carrier.py); the thread that calls `deliver` is the clerk. It alone
-speaks with the ledger, and writes down in one transaction what all connections have heard and which rows they get next.
+Each connection is a strand (hub.py) that carries messages (carrier.py); one more is the clerk. It alone speaks with the
+ledger, and writes down in one transaction what all connections have heard and which rows they get next.
 So a claim is durable before a connection hears of it, and durability costs little. A connection has two requests
 claimed at most, one on its wire and the next: what a run that dies leaves in doubt is that much and no more.
 """
@@ -12,10 +12,12 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from queue import Empty, SimpleQueue
+from queue import Empty
+from typing import Any, TypeVar
 
 from .carrier import Carrier, Note
 from .errors import TransportRefused, TryLater
+from .hub import Hub, Mailbox, apart
 from .ledger import Delivery, Keyed, KeyedRequest, Ledger, Sending, Settled
 from .message import Message, Outcome, Verdict
 from .pace import Brake, Pace, Policy
@@ -24,6 +26,8 @@ from .transports import Transport
 _IDLE = 15.0  # seconds without work after which a connection may be closed; servers allow 300, some proxies 20
 _WORTH_A_WORD = 5.0  # seconds of waiting
 _LOOK = 0.5  # seconds; so late at most a Ctrl-C is noticed
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,16 +68,13 @@ def deliver(
     `stopped` ended it. Raises TransportRefused and TryLater where the transport, the brake or the ledger stops the run:
     what was claimed and not sent is put back first, and nobody is marked refused for it.
     """
-    clerk = _Clerk(ledger, sending, policy, pace, brake, now, stopped, settled, waits, limit, keyed, repeats)
-    carriers = {Carrier(connect, address, clerk.desk, policy.reconnect, is_ours) for _ in range(connections)}
+    hub = Hub()
+    desk = Mailbox[Note](hub, last=True)
+    clerk = _Clerk(ledger, sending, policy, pace, brake, now, stopped, settled, waits, limit, keyed, repeats, desk)
+    carriers = {Carrier(connect, address, desk, hub, policy.reconnect, is_ours) for _ in range(connections)}
     for carrier in carriers:
-        carrier.start()
-    try:
-        return clerk.run(carriers)
-    finally:
-        for carrier in carriers:
-            carrier.closing.set()
-            carrier.given.put(None)
+        hub.spawn(carrier.run)
+    return hub.run(lambda: clerk.run(carriers))
 
 
 class _Clerk:
@@ -93,10 +94,11 @@ class _Clerk:
         limit: int | None,
         keyed: Keyed | None,
         repeats: Sequence[KeyedRequest],
+        desk: Mailbox[Note],
     ) -> None:
         self._ledger, self._sending, self._policy, self._pace, self._brake = ledger, sending, policy, pace, brake
         self._now, self._stopped, self._settled, self._waits = now, stopped, settled, waits
-        self.desk = SimpleQueue[Note]()
+        self._desk = desk
         self._left = math.inf if limit is None else limit  # what may still be claimed
         self._out = 0  # claimed, without an outcome
         self._next = 0.0  # seconds since 1970; before that no row is due
@@ -113,7 +115,7 @@ class _Clerk:
 
     def run(self, carriers: set[Carrier]) -> Later | None:
         """Until every carrier has ended."""
-        living, trouble = set(carriers), None
+        living, told, trouble = set(carriers), False, None
         while living:
             notes, now = self._collect(), self._now()
             for note in notes:
@@ -124,9 +126,10 @@ class _Clerk:
             if self._error or self._stopped():
                 self._finished = True
             self._serve(now)
-            if self._finished:
+            if self._finished and not told:
+                told = True
                 for carrier in living:
-                    carrier.closing.set()
+                    carrier.given.put(None)
         if trouble and not self._finished:  # all have given up
             self._error = trouble
         self._write_the_rest()
@@ -137,11 +140,9 @@ class _Clerk:
     def _collect(self) -> list[Note]:
         """What the carriers have to say; none where it is time to look again."""
         try:
-            notes = [self.desk.get(timeout=self._patience())]
+            return [self._desk.get(self._patience()), *self._desk.rest()]
         except Empty:
             return []
-        notes += [self.desk.get_nowait() for _ in range(self.desk.qsize())]
-        return notes
 
     def _patience(self) -> float:
         if not self._asking or self._left <= 0:
@@ -229,22 +230,16 @@ class _Clerk:
 
     def _exchange(self, wanted: int, now: datetime) -> list[Delivery]:
         if self._released:
-            self._ledger.release(self._released)
+            self._ask(lambda: self._ledger.release(self._released))
             self._released = []
         settled, seconds = self._unwritten, now.timestamp()
-        if self._pace.is_free:
-            rows = self._ledger.exchange(self._sending, settled, wanted, now, keyed=self._keyed)
-        else:
-            rows = self._ledger.exchange(
-                self._sending,
-                settled,
-                wanted,
-                now,
-                put_off=lambda delivery: self._pace.admit(delivery, seconds),
-                spent=self._pace.spent,
-                keyed=self._keyed,
-            )
-            self._pace.spent.clear()
+        paced: dict[str, Any] = {}
+        if not self._pace.is_free:
+            paced = {"put_off": lambda delivery: self._pace.admit(delivery, seconds), "spent": self._pace.spent}
+        rows = self._ask(
+            lambda: self._ledger.exchange(self._sending, settled, wanted, now, keyed=self._keyed, **paced)
+        )
+        self._pace.spent.clear()
         self._unwritten = []
         self._out += len(rows)
         self._left -= len(rows)
@@ -252,9 +247,12 @@ class _Clerk:
             if each.delivery.state in ("sending", "unknown"):  # of a repeated request, some had been settled
                 self._settled(each.outcome)
         if len(rows) < wanted:
-            due = self._ledger.next_due(self._sending)
+            due = self._ask(lambda: self._ledger.next_due(self._sending))
             self._next = math.inf if due is None else due.timestamp()
         return rows
+
+    def _ask(self, call: Callable[[], T]) -> T:
+        return apart(call) if self._ledger.waits else call()
 
     def _deal(self, rows: list[Delivery]) -> None:
         """To each what it can carry, who asked first first."""

@@ -134,6 +134,8 @@ class Tally:
 class Ledger(Protocol):
     """Durable before it returns. Any method may raise TryLater."""
 
+    waits: bool  # for a network, or until a disk has it: then the connections go on meanwhile
+
     def hold(self, issue: str) -> AbstractContextManager[None]:
         """Keep every other run off this issue. Raises IssueHeld when one has it."""
 

@@ -44,6 +44,8 @@ def open_ledger(url: str, *, dry_run: bool = False) -> "PostgresLedger":
 class PostgresLedger:
     """See the protocol. One connection, one thread."""
 
+    waits = True
+
     _sql: Mapping[str, str] = SQL
     lease: int | None = None  # whose claims are ours; none: those of the one run that holds the issue
 

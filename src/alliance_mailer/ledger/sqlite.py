@@ -42,7 +42,7 @@ def open_ledger(path: Path, *, dry_run: bool = False, durability: Durability = "
             path.parent.mkdir(parents=True, exist_ok=True)
             _refuse_network(path.parent.resolve())
         with _translated(str(path)), contextlib.ExitStack() as on_error:
-            db = _copy(path) if dry_run else sqlite3.connect(path, isolation_level=None, timeout=30)
+            db = _copy(path) if dry_run else _connected(path)
             on_error.callback(db.close)
             # Of two that turn a new file into WAL mode at once, SQLite tells one "locked" at once.
             with contextlib.nullcontext() if dry_run else alone(path.parent):
@@ -50,7 +50,12 @@ def open_ledger(path: Path, *, dry_run: bool = False, durability: Durability = "
             on_error.pop_all()
     except OSError as error:
         raise TryLater(f"the ledger {path} cannot be opened: {error.strerror}") from None
-    return SqliteLedger(db, None if dry_run else path)
+    return SqliteLedger(db, None if dry_run else path, waits=durability == "power")
+
+
+def _connected(path: Path) -> sqlite3.Connection:
+    # Where its commits wait for the disk, each is made in another thread (`hub.apart`), never two at once.
+    return sqlite3.connect(path, isolation_level=None, timeout=30, check_same_thread=False)
 
 
 def _prepare(db: sqlite3.Connection, path: Path, durability: Durability) -> None:
@@ -113,10 +118,10 @@ def file_system(folder: Path, mounts: str) -> str:
 
 
 class SqliteLedger:
-    """See the protocol. One connection, one thread."""
+    """See the protocol. One connection, one call at a time."""
 
-    def __init__(self, db: sqlite3.Connection, path: Path | None) -> None:
-        self._db, self._path = db, path
+    def __init__(self, db: sqlite3.Connection, path: Path | None, *, waits: bool = False) -> None:
+        self._db, self._path, self.waits = db, path, waits
         self._name = str(path or "copy")
 
     @contextlib.contextmanager

@@ -12,6 +12,8 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass
 
+from ..hub import ready
+
 _REPLY = re.compile(rb"([2-5]\d\d)(?:([ -])(.*))?")
 _ENHANCED = re.compile(r"[245]\.\d{1,3}\.\d{1,3}(?= |$)")
 _LONGEST = 64 * 1024  # bytes of one reply; RFC 5321 has 512 a line, and nobody says more in earnest
@@ -133,12 +135,10 @@ class Wire:
         return bool(data)
 
     def _wait(self, events: int, deadline: float) -> int:
-        poll = select.poll()
-        poll.register(self._sock, events)
-        ready = poll.poll(max(0, deadline - time.monotonic()) * 1000)
-        if not ready:
+        found = ready(self._sock, events, deadline)
+        if not found:
             self._failure = "no answer in time"
-        return ready[0][1] if ready else 0
+        return found
 
     def _fail(self, error: OSError) -> None:
         self._failure = self._failure or str(error.strerror or error)

@@ -28,6 +28,7 @@ from itertools import islice
 from pathlib import Path
 
 from ..errors import TransportRefused, TryLater
+from ..hub import apart
 from ..message import Message, Outcome, Verdict
 from . import Traits
 from ._smtp_codes import meaning
@@ -88,7 +89,7 @@ class Smtp:
 
     def open(self) -> _Connection:
         """Connect and log in. Raises as `connect` does."""
-        smtp = self._login()
+        smtp = apart(self._login)  # name server, TLS, AUTH
         assert smtp.sock is not None
         offered = offers(smtp.esmtp_features)
         window = self.batch_size if offered.pipelining and offered.chunking else 1
