@@ -236,9 +236,7 @@ class _Clerk:
         paced: dict[str, Any] = {}
         if not self._pace.is_free:
             paced = {"put_off": lambda delivery: self._pace.admit(delivery, seconds), "spent": self._pace.spent}
-        rows = self._ask(
-            lambda: self._ledger.exchange(self._sending, settled, wanted, now, keyed=self._keyed, **paced)
-        )
+        rows = self._ask(lambda: self._ledger.exchange(self._sending, settled, wanted, now, keyed=self._keyed, **paced))
         self._pace.spent.clear()
         self._unwritten = []
         self._out += len(rows)
