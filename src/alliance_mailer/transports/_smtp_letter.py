@@ -9,6 +9,9 @@ from ..message import Message, Outcome, Verdict
 from ._smtp_wire import Wire
 
 
+_NO_XCHAR = re.compile("[^!-*,-<>-~]")
+
+
 @dataclass(frozen=True, slots=True)
 class Offers:
     """What EHLO named after login."""
@@ -84,7 +87,7 @@ def letter(offers: Offers, message: Message, bounce_address: str = "") -> Letter
 
 def _xtext(address: str) -> str:
     """RFC 3461, 4: "+", "=" and what is no printable ASCII character as +HH."""
-    return "".join(f"+{ord(each):02X}" if each in "+=" or not "!" <= each <= "~" else each for each in address)
+    return _NO_XCHAR.sub(lambda found: f"+{ord(found[0]):02X}", address)
 
 
 def in_order(letters: Sequence[Letter], *, stale: bool) -> None:
@@ -103,9 +106,9 @@ def in_order(letters: Sequence[Letter], *, stale: bool) -> None:
         each.commands = [("RSET", b"RSET\r\n"), *transaction] if stale and each is letters[0] else transaction
 
 
-def say(wire: Wire, letters: Iterable[Letter | Outcome], before: bytes = b"") -> None:
+def say(wire: Wire, letters: Iterable[Letter | Outcome], before: Sequence[bytes] = ()) -> None:
     """All commands at once, behind the text of the message before; an outcome has none."""
-    parts, end = [before], wire.asked + len(before)
+    parts, end = [*before], wire.asked + sum(map(len, before))
     for each in letters:
         if isinstance(each, Outcome):
             continue

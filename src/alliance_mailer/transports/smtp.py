@@ -227,7 +227,7 @@ class Smtp:
         if connection.offers.pipelining:
             out.extend(self._next(connection, queue, 1))
         first.end = wire.asked + len(text) + 1
-        say(wire, list(out)[1:], before=text + b".\r\n")
+        say(wire, islice(out, 1, None), before=(text, b".\r\n"))
         is_handed = wire.handed >= first.end
         reply = wire.read(_FINAL_DOT if is_handed else 0)
         if reply.code < 400 and (reply.code >= 300 or not is_handed):
