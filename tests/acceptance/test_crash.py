@@ -54,7 +54,7 @@ IN_DOUBT = ("drop", "half", "garbage", "end")
 @contextmanager
 def server(book: Path, **options: object) -> Iterator[int]:
     """The faulty server, in a process of its own: it outlives every run. Its port."""
-    said = json.dumps({"book": str(book), "chances": CHANCES, "delay": 0.001, **options})
+    said = json.dumps({"book": str(book), "chances": CHANCES, "delay": 0.004, **options})
     program = [sys.executable, str(Path(__file__).parents[1] / "faults.py"), said]
     with subprocess.Popen(program, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as running:
         try:
