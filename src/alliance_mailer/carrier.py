@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from queue import Empty
 
 from .errors import ConfigError, TransportRefused, TryLater
-from .hub import Hub, Mailbox
+from .hub import Hub, Mailbox, apart
 from .ledger import Delivery
 from .message import Message, Outcome
 from .transports import Transport
@@ -89,7 +89,7 @@ class Carrier:
         return True
 
     def _carry(self) -> None:
-        with contextlib.closing(self._connect()) as transport:
+        with contextlib.closing(apart(self._connect)) as transport:  # name server, TLS, login
             self.batch_size = transport.batch_size
             for outcome in transport.carry(self._batches()):
                 delivery = self._held[0].popleft()

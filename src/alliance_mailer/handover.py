@@ -157,7 +157,7 @@ class Writer:
             self.write(finished=False)
 
     def touch(self, address: str) -> None:
-        """Something is to become of this person. Any thread may say so."""
+        """Something is to become of this person."""
         if len(self._touched) <= _FEW:
             self._touched.add(address)
 

@@ -127,7 +127,7 @@ def run_sending(
     written = addressed_by(config, edition, key)
 
     def opened() -> Transport:
-        with contextlib.suppress(IndexError):  # asked and taken in one step: several threads come at once
+        if ready:
             return ready.pop()
         return connect(chosen.use, chosen.options, project=project, issue=sending.issue, environ=os.environ)
 

@@ -42,7 +42,7 @@ def open_ledger(url: str, *, dry_run: bool = False) -> "PostgresLedger":
 
 
 class PostgresLedger:
-    """See the protocol. One connection, one thread."""
+    """See the protocol. One connection, one call at a time."""
 
     waits = True
 

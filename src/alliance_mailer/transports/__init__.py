@@ -64,7 +64,7 @@ def refuse_pictures(use: str, edition: Edition) -> None:
 
 
 class Transport(Protocol):
-    """An open way out: messages in, outcomes out. It belongs to one thread."""
+    """An open way out: messages in, outcomes out. Where it waits, it waits by `hub.ready` or `hub.apart`."""
 
     batch_size: int  # how many messages one request carries
 

@@ -24,6 +24,7 @@ from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
 from ..errors import TransportRefused, TryLater
+from ..hub import apart
 from ..message import Message, Outcome, Verdict
 from ._http_api import Answer, Api, Request, Says, on_one_line, retry_after
 from ._http_wire import Lost, Wire
@@ -61,10 +62,7 @@ class Http:
             yield from outcomes  # none; but what is to be raised comes after the last one
 
     def _carry(self, messages: Sequence[Message]) -> Iterator[Outcome]:
-        request = self._api.write(messages)
-        heard: list[Outcome] | _Heard = _Heard(Says.BIG, f"{len(request.body):,} bytes")
-        if len(request.body) <= self._api.largest:
-            heard = self._ask(request, messages)
+        heard = apart(lambda: self._post(messages))  # http.client, botocore and a pause wait in their own way
         if isinstance(heard, list):
             yield from heard
             if about_us := next((outcome for outcome in heard if outcome.about_us), None):
@@ -79,6 +77,12 @@ class Http:
                 yield from [outcome] * len(messages)
             if error:
                 raise error
+
+    def _post(self, messages: Sequence[Message]) -> "list[Outcome] | _Heard":
+        request = self._api.write(messages)
+        if len(request.body) > self._api.largest:
+            return _Heard(Says.BIG, f"{len(request.body):,} bytes")
+        return self._ask(request, messages)
 
     def _ask(self, request: Request, messages: Sequence[Message]) -> "list[Outcome] | _Heard":
         """Post, and again where that is safe. What is in doubt stays so until an answer settles it."""

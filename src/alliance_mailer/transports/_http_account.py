@@ -107,7 +107,7 @@ def basic(user: str, password: str) -> str:
 
 
 def open_http(api: Api, base_url: str, timeout: float) -> Http:
-    """A connection to it, for one thread; no key is tried yet. Raises TryLater, or TransportRefused for its TLS."""
+    """A connection to it; no key is tried yet. Raises TryLater, or TransportRefused for its TLS."""
     secrets = {each for each in api.secrets if each}
     api.secrets.update(base64.b64encode(each.encode()).decode() for each in secrets)
     api.secrets.update(value.removeprefix("Basic ") for value in api.headers.values() if value.startswith("Basic "))

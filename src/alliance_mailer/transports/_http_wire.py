@@ -16,7 +16,6 @@ from functools import lru_cache
 from urllib.parse import SplitResult, urlsplit
 
 from ..errors import TransportRefused, TryLater
-from ..hub import apart
 from ._http_api import Answer, Request
 
 _IDLE = 5.0  # seconds; servers close idle connections, and a request on its way to a closed one is in doubt
@@ -44,13 +43,10 @@ class Wire:
 
     def open(self, url: str) -> None:
         """Connect. Raises TryLater, or TransportRefused where the server cannot be trusted."""
-        apart(lambda: self._connection(urlsplit(url)))
+        self._connection(urlsplit(url))
 
     def exchange(self, request: Request) -> Answer:
         """Raises Lost; TryLater where there is no connection, TransportRefused where it cannot be trusted."""
-        return apart(lambda: self._exchange(request))  # http.client waits in its own way
-
-    def _exchange(self, request: Request) -> Answer:
         where = urlsplit(request.url)
         connection = self._connection(where)
         headers = {**self._headers, **request.headers, "Content-Length": str(len(request.body))}

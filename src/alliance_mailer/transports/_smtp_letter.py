@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from ..message import Message, Outcome, Verdict
 from ._smtp_wire import Wire
 
-
-_NO_XCHAR = re.compile("[^!-*,-<>-~]")
+_NO_XCHAR = re.compile("[^!-*,-<>-~]")  # RFC 3461, 4
 
 
 @dataclass(frozen=True, slots=True)
