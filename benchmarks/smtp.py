@@ -112,11 +112,13 @@ def play(scene: str, runner: Runner, options: argparse.Namespace) -> Iterator[di
                 own = 1 if name in ONE_CONNECTION else connections
                 _rest(folder)
                 result = {"scene": scene, "contestant": name, "connections": own, "round": turn}
+                before = far_side.cpu_beneath()
                 try:
                     result |= runner.run(name, Job(job.port, own, messages, job.ca_file, job.window))
                 except Failed as error:
                     runner.leave_out(f"{scene}, {name} × {own}", error)
                     continue
+                result["server_us"] = (far_side.cpu_beneath() - before) / messages * 1e6
                 print(figures.line(result), flush=True)
                 yield result
 
@@ -227,6 +229,7 @@ def _machine() -> dict[str, str]:
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     system = platform.freedesktop_os_release().get("PRETTY_NAME", "")
     return {
+        "cpus": str(os.cpu_count()),
         "cores": f"{os.cpu_count()} × {model[0].partition(': ')[2] if model else platform.machine()}",
         "memory": f"{memory:.0f} GiB",
         "system": f"{system}, Linux {platform.release()}",
