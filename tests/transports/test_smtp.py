@@ -289,9 +289,13 @@ def test_where_nobody_listens_it_is_a_reason_to_try_later(opened):
         opened(port)
 
 
-def test_after_so_many_messages_a_new_connection_is_made(scripted, opened, edition):
-    server = scripted(offers=["PIPELINING"])
-    transport = opened(server.port, messages_per_connection=2)
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [(2, []), (0, ["LIMITS RCPTMAX=1 MAILMAX=2"]), (3, ["LIMITS MAILMAX=2"]), (2, ["LIMITS MAILMAX=0"])],
+)
+def test_after_so_many_messages_a_new_connection_is_made(scripted, opened, edition, ours, theirs):
+    server = scripted(offers=["PIPELINING", *theirs])  # RFC 9422
+    transport = opened(server.port, messages_per_connection=ours)
     outcomes = send(transport, *[[letter(small(edition))]] * 5)
     transport.close()
     assert [outcome.verdict for outcome in outcomes] == [ACCEPTED] * 5

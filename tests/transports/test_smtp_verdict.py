@@ -203,7 +203,7 @@ def test_a_preset_needs_a_login_and_no_more(preset, project, name):
     assert chosen.options.tls == ("none" if name == "postfix" else "implicit" if name == "resend" else "starttls")
     assert 1 <= chosen.connections <= 5
     if name != "postfix":
-        assert chosen.options.messages_per_connection == 100
+        assert chosen.options.messages_per_connection == 1000
         with pytest.raises(ConfigError, match="SECRET is not set"):
             check(chosen.options, project=project, issue="2.6", environ={})
 

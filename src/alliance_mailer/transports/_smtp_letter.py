@@ -20,18 +20,21 @@ class Offers:
     eight_bit: bool = False  # RFC 6152
     utf8: bool = False  # RFC 6531
     dsn: bool = False  # RFC 3461
+    most: int = 0  # RFC 9422, MAILMAX: messages on one connection; 0 without a limit
     size: int = 0  # RFC 1870: the largest message in bytes, 0 without a limit, -1 where SIZE is not offered
 
 
 def offers(features: Mapping[str, str]) -> Offers:
     """What smtplib read from the reply to EHLO."""
     size, eight_bit = features.get("size"), "8bitmime" in features
+    most = re.search(r"\bMAILMAX=([1-9][0-9]{0,5})\b", features.get("limits", ""), re.IGNORECASE)
     return Offers(
         pipelining="pipelining" in features,
         chunking="chunking" in features,
         eight_bit=eight_bit,
         utf8="smtputf8" in features and eight_bit,  # RFC 6531, 3.1: the one needs the other
         dsn="dsn" in features,
+        most=int(most[1]) if most else 0,
         size=-1 if size is None else int(size) if re.fullmatch("[0-9]{1,18}", size) else 0,
     )
 

@@ -44,7 +44,7 @@ class Options:
     token_command: tuple[str, ...] = ()  # or the command that prints it, asked anew for each connection
     timeout: float = 60  # seconds for each reply, and for token_command; after the final dot it is ten minutes
     bounce_address: str = ""  # the reverse-path; `{key}` in it is each message's own; empty: the sender's address
-    messages_per_connection: int = 100  # then a new connection is made; 0: as many as the server likes
+    messages_per_connection: int = 1000  # then a new connection is made; 0: as many as the server likes
     chunking_window: int = 0  # messages on the wire at once (BDAT); so many more are in doubt if it breaks
 
 

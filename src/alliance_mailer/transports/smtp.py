@@ -118,7 +118,8 @@ class Smtp:
 
     def _room(self, connection: _Connection, behind: int = 0) -> int:
         """How many messages may go out together, behind so many that it carries."""
-        limit = self._options.messages_per_connection
+        limits = (self._options.messages_per_connection, connection.offers.most)
+        limit = min(filter(None, limits), default=0)
         return min(connection.window, limit - connection.used - behind) if limit else connection.window
 
     def _next(self, connection: _Connection, queue: "_Queue", behind: int) -> Sequence[Letter | Outcome]:
