@@ -2,8 +2,10 @@
 
 import json
 import os
+import pty
 import re
 import signal
+import subprocess
 import time
 
 import pytest
@@ -20,9 +22,9 @@ def begun(live, project):
     with (project / "mailer.toml").open("a") as config:
         config.write("connections = 1\n")
 
-    def begun():
+    def begun(**options):
         live.silent_after = len(live.accepted) + 3
-        run = start(*LIVE)
+        run = start(*LIVE, **options)
         runs.append(run)
         while len(live.accepted) < live.silent_after:
             assert run.poll() is None, run.stderr.read()
@@ -62,7 +64,7 @@ def test_kill_9_again_and_again_and_nobody_gets_it_twice(begun, mailer, live):
     assert (again.code, "Nothing was sent." in again.out) == (1, True)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_an_interrupted_run_finishes_what_is_on_the_wire(begun, mailer, live, number):
     run = begun()
     run.send_signal(number)
@@ -93,6 +95,41 @@ def test_a_second_ctrl_c_aborts_at_once_and_leaves_what_was_claimed_unknown(begu
     assert mailer(*LIVE).code == 1
     assert status(mailer)["unknown"] == 2
     assert len(recipients(live)) == len(set(recipients(live))) == 23
+
+
+def test_a_terminal_that_is_closed_lets_what_is_on_the_wire_finish(begun, mailer, live, project):
+    ours, theirs = pty.openpty()
+    run = begun(stdin=theirs, stdout=theirs, stderr=theirs, preexec_fn=lambda: os.login_tty(0))
+    os.close(theirs)
+    os.close(ours)  # the kernel sends SIGHUP; a write to the terminal fails from now on
+    run.send_signal(signal.SIGHUP)  # as the shell does once more
+    with pytest.raises(subprocess.TimeoutExpired):
+        run.wait(0.5)
+    live.silent_after = None
+    assert run.wait() == 130
+    tally = status(mailer)
+    assert (tally["accepted"], tally["unknown"]) == (len(live.accepted), 0)
+    assert json.loads((project / "sends" / "2.6.json").read_text())["finished"]
+    assert mailer(*LIVE).code == 0
+    assert len(recipients(live)) == len(set(recipients(live))) == 24
+
+
+def test_a_terminal_that_nobody_told_us_is_closed_is_not_missed(begun, mailer, live):
+    ours, theirs = pty.openpty()
+    run = begun(stdout=theirs, stderr=theirs)  # as after `disown`: not the shell's, so that no signal comes
+    os.close(theirs)
+    os.close(ours)
+    live.silent_after = None
+    assert run.wait() == 0
+    assert (status(mailer)["accepted"], len(recipients(live))) == (24, 24)
+
+
+def test_nohup_sends_to_the_end(begun, live):
+    run = begun(preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN))
+    run.send_signal(signal.SIGHUP)
+    live.silent_after = None
+    assert run.wait() == 0
+    assert len(recipients(live)) == 24
 
 
 def test_of_two_runs_at_once_the_second_tries_later(begun, mailer, live):

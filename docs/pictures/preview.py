@@ -17,6 +17,7 @@ from screenshots import FONTS, MOST_BYTES, MOST_BYTES_OF_README, beside, write
 
 from alliance_mailer.example import copy_example
 
+_STILL = 1200  # ms until nothing moves any more: the dot of “live” beats for 700
 BEFORE = {"2.5": "2023-03-17", "2.4": "2023-03-03", "2.3": "2023-02-17"}
 ACCENTS = ("#a6282d", "#855a00", "#2b6a4a", "#23457e", "#f2938a", "#e2b457", "#7fc8a0", "#9dc0f5")  # of page.css
 
@@ -27,8 +28,9 @@ def publication(folder: Path) -> Path:
     issue = folder / "issues" / "2.6.md"
     text = issue.read_text()
     for number, day in BEFORE.items():
-        older = text.replace('"2.6"', f'"{number}"').replace("2023-03-31", day)
-        (folder / "issues" / f"{number}.md").write_text(older)
+        front = text.split("---\n")[1].replace('"2.6"', f'"{number}"').replace("2023-03-31", day)
+        body = f"## Headlines\n\n- What issue {number} had to say\n\n## Details\n\n- It said it at length."
+        (folder / "issues" / f"{number}.md").write_text(f"---\n{front}---\n\n{body}\n\n---\n\nThank you.\n")
     (folder / "sends").mkdir()
     for number in ("2.4", "2.3"):
         (folder / "sends" / f"{number}.json").write_text("{}")
@@ -42,7 +44,7 @@ def publication(folder: Path) -> Path:
 def photograph(page: Page, address: str, query: str, *, dark: bool = False) -> bytes:
     page.emulate_media(color_scheme="dark" if dark else "light")
     page.goto(address + query)
-    page.wait_for_timeout(400)
+    page.wait_for_timeout(_STILL)
     return page.screenshot()
 
 
@@ -74,7 +76,7 @@ def main() -> None:
             page.goto(f"{address}?issue=2.6")
             issue.write_text(text.replace("preheader:", "prehaeder:"))
             page.get_by_role("alert").wait_for()
-            page.wait_for_timeout(400)
+            page.wait_for_timeout(_STILL)
             write("preview-mistake.png", beside(page.screenshot()), MOST_BYTES, ACCENTS)
             issue.write_text(text)
             page.get_by_role("alert").wait_for(state="detached")

@@ -12,6 +12,7 @@ from .deliver import Later
 from .edition import Edition
 from .errors import MailerError, TransportRefused, TryLater
 from .handover import Writer
+from .interrupt import interruptible
 from .jobs import defer_shares
 from .ledger import Sending, Tally
 from .ledger.database import check_queue, translated
@@ -19,7 +20,7 @@ from .ledger.orders import Order, Orders
 from .ledger.postgres import PostgresLedger
 from .message import Outcome, Verdict
 from .report import Report
-from .run import Ending, interruptible, now
+from .run import Ending, now
 from .signing import fingerprint, signing_key
 from .stored import write_edition
 

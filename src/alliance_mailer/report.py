@@ -6,6 +6,7 @@ Every command has a report, `mailer --help` too: so nothing that is slow to impo
 from __future__ import annotations
 
 import csv
+import errno
 import json
 import os
 import sys
@@ -227,10 +228,12 @@ def duration(seconds: float) -> str:
 
 
 def _print(text: str, stream: TextIO, end: str = "\n") -> None:
-    """Print at once. That nobody reads it any more (`mailer send | head`) is no reason to stop a sending."""
+    """Print at once. That nobody reads it any more is no reason to stop a sending: `mailer send | head`, ssh lost."""
     try:
         print(text, file=stream, end=end, flush=True)
-    except BrokenPipeError:
+    except OSError as error:
+        if error.errno not in (errno.EPIPE, errno.EIO):  # no reader of the pipe, no terminal
+            raise
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, stream.fileno())
         os.close(nowhere)
@@ -251,4 +254,10 @@ def _styled(text: str, style: str) -> str:
 def _stderr_console() -> Any:
     from rich.console import Console
 
-    return Console(stderr=True)
+    stream = sys.stderr  # itself: while a bar is shown, sys.stderr is rich's
+    # Through `_print`: a bar, too, may outlive its terminal.
+    screen: Any = SimpleNamespace(
+        write=lambda text: _print(text, stream, end=""), flush=stream.flush, isatty=stream.isatty,
+        fileno=stream.fileno, encoding=stream.encoding,
+    )  # fmt: skip
+    return Console(file=screen)

@@ -2,10 +2,8 @@
 
 import contextlib
 import os
-import signal
-import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,6 +13,7 @@ from .deliver import Later, deliver
 from .edition import Edition
 from .errors import MailerError
 from .handover import Writer
+from .interrupt import interruptible
 from .ledger import Delivery, Keyed, KeyedRequest, Ledger, Sending, Tally
 from .message import Message, Outcome, address, request_key
 from .pace import DAY, Brake, Pace, heard_before
@@ -185,25 +184,3 @@ def run_sending(
 def _close(transports: Iterable[Transport]) -> None:
     for transport in transports:
         transport.close()
-
-
-@contextlib.contextmanager
-def interruptible(
-    words: str = "finishing what is on the wire; once more aborts at once",
-) -> Iterator[Callable[[], bool]]:
-    """The first Ctrl-C or SIGTERM lets what is on the wires finish, and says so; the second aborts."""
-    asked = threading.Event()
-
-    def stop(number: int, _: object) -> None:
-        if asked.is_set():
-            raise KeyboardInterrupt
-        asked.set()
-        with contextlib.suppress(OSError):  # print() in a handler could fail amid the server's answer
-            os.write(2, f"\n{words}\n".encode())
-
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield asked.is_set
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

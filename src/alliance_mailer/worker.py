@@ -22,6 +22,7 @@ from .config import Config
 from .deliver import Later, deliver
 from .edition import Edition
 from .errors import ConfigError, MailerError, TransportRefused, TryLater
+from .interrupt import stop_signals
 from .jobs import DISPATCH, ENOUGH, SHARES, Queue
 from .ledger import Sending, Spent
 from .ledger.database import check_queue
@@ -59,7 +60,7 @@ class Worker:
         self.began = time.monotonic()
 
     def run(self) -> int:
-        """Until SIGTERM or Ctrl-C: what is on the wires is finished. Raises ConfigError where it cannot work here."""
+        """Until it is told to stop: what is on the wires is finished. Raises ConfigError where it cannot work here."""
         for name in ("procrastinate", "psycopg"):  # what concerns a person is said below
             logging.getLogger(name).setLevel(logging.CRITICAL)
         with contextlib.closing(open_ledger(self._url)) as ledger:
@@ -75,8 +76,8 @@ class Worker:
     async def _work(self) -> None:
         loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
         self._loop = loop
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, self._ask_to_stop)
+        for number in stop_signals():
+            loop.add_signal_handler(number, self._ask_to_stop, number)
         while not self._stopping:
             queue = Queue(self._url, self._share, self._dispatched if self._dispatch else None)
             try:
@@ -87,7 +88,9 @@ class Worker:
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._stop.wait(), _AGAIN)
 
-    def _ask_to_stop(self) -> None:
+    def _ask_to_stop(self, number: int) -> None:
+        if self._stopping and number == signal.SIGHUP:  # of a closed terminal kernel and shell both tell
+            return
         if self._stopping:
             os._exit(130)
         self._stopping = True

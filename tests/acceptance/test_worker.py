@@ -9,6 +9,8 @@ from contextlib import AsyncExitStack, closing
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
+import pytest
+
 from alliance_mailer.jobs import DISPATCH, Queue
 from alliance_mailer.ledger import Sending
 from alliance_mailer.ledger.postgres import open_ledger
@@ -83,12 +85,13 @@ def test_stop_halts_the_workers_and_send_goes_on(machines, sink):
     assert len({each.to for each in sink.took}) == len(sink.took) == 1500
 
 
-def test_a_worker_that_is_told_to_stop_finishes_what_is_on_its_wires(machines, sink):
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_worker_that_is_told_to_stop_finishes_what_is_on_its_wires(machines, sink, number):
     machines.people(1500)
     worker = machines.worker()
     machines.send()
     until(lambda: len(sink.took) > 20)
-    worker.send_signal(signal.SIGTERM)
+    worker.send_signal(number)
     out, _ = worker.communicate()
     assert (worker.returncode, "finishing what is on the wires" in out) == (0, True), out
     status = machines.status()
