@@ -39,6 +39,7 @@ def test_help_names_every_command(mailer):
     assert result.code == 0
     for command in COMMANDS:
         assert re.search(rf"^  {command} ", result.out, re.MULTILINE)
+    assert "..." not in result.out.partition("Commands:")[2]  # each says its whole sentence
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import io
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from .cli_cluster import ledger, worker
 from .cli_contacts import contacts
@@ -16,7 +17,19 @@ from .cli_schedule import schedule
 from .cli_sending import approve, audit, dispatch, doctor, explain, resolve, send, status
 from .cli_session import Session
 
-app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False, no_args_is_help=True)
+
+class _Commands(TyperGroup):
+    """Says the whole first sentence of each command, over two lines where it is long; typer would cut it off."""
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        rows = [(name, command.get_short_help_str(sys.maxsize)) for name, command in self.commands.items()]
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
+
+
+app = typer.Typer(
+    cls=_Commands, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False, no_args_is_help=True
+)
 # In the order of --help.
 app.command()(init)
 app.command("import")(import_)
@@ -35,9 +48,9 @@ app.command()(resolve)
 app.command()(audit)
 app.command()(doctor)
 app.command()(worker)
-app.add_typer(contacts, name="contacts")
-app.add_typer(ledger, name="ledger")
-app.add_typer(schedule, name="schedule")
+app.add_typer(contacts, name="contacts", cls=_Commands)
+app.add_typer(ledger, name="ledger", cls=_Commands)
+app.add_typer(schedule, name="schedule", cls=_Commands)
 
 
 def _print_version(wanted: bool) -> None:
