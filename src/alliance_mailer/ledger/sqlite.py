@@ -42,8 +42,10 @@ def open_ledger(path: Path, *, dry_run: bool = False, durability: Durability = "
             path.parent.mkdir(parents=True, exist_ok=True)
             _refuse_network(path.parent.resolve())
         with _translated(str(path)), contextlib.ExitStack() as on_error:
-            db = _copy(path) if dry_run else _connected(path)
+            db = sqlite3.connect("", isolation_level=None) if dry_run else _connected(path)
             on_error.callback(db.close)
+            if dry_run:
+                _copy(path, db)
             # Of two that turn a new file into WAL mode at once, SQLite tells one "locked" at once.
             with contextlib.nullcontext() if dry_run else alone(path.parent):
                 _prepare(db, path, durability)
@@ -75,15 +77,13 @@ def _prepare(db: sqlite3.Connection, path: Path, durability: Durability) -> None
         db.executescript(f"begin immediate;\n{' '.join(migrations)}\n{_SQL['schema']}\ncommit;")
 
 
-def _copy(path: Path) -> sqlite3.Connection:
-    db = sqlite3.connect("", isolation_level=None)
+def _copy(path: Path, db: sqlite3.Connection) -> None:
     if path.exists():
         # Even a read-only connection leaves a -wal and a -shm file behind, unless it may trust that nobody writes:
         # where no -wal lies, nobody does.
         mode = "mode=ro" if path.with_name(f"{path.name}-wal").exists() else "immutable=1"
         with contextlib.closing(sqlite3.connect(f"{path.absolute().as_uri()}?{mode}", uri=True)) as original:
             original.backup(db)
-    return db
 
 
 @contextlib.contextmanager
