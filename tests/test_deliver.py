@@ -108,12 +108,10 @@ def run_with(ledger: SqliteLedger, edition, transport: FakeTransport, **options)
         "brake": Brake(1, Tally()),
         "now": lambda: NOW,
         "stopped": lambda: False,
+        "settled": lambda outcome: heard.append(outcome.verdict),
         **options,
     }
-    later = deliver(
-        ledger, SENDING, transport.connect, addressed, settled=lambda outcome: heard.append(outcome.verdict), **chosen
-    )
-    return heard, later
+    return heard, deliver(ledger, SENDING, transport.connect, addressed, **chosen)
 
 
 def clock(step: float) -> Callable[[], datetime]:
@@ -229,6 +227,24 @@ def test_what_ends_in_the_middle_of_a_request_is_unknown_and_not_tried_again(run
     run(transport)
     assert len(transport.requests) == 4 - doubtful
     assert ledger.tally(SENDING) == Tally(accepted=5 - doubtful, unknown=doubtful)
+
+
+@pytest.mark.parametrize("where", ["settled", "stopped", "waits"])
+def test_a_mistake_of_the_callers_ends_the_run_and_loses_nobody(ledger, edition, where):
+    plan(ledger, [f"reader{n}@example.org" for n in range(20)])
+
+    def mistake(*_: object) -> None:
+        raise RuntimeError("a terminal that is gone")
+
+    # Only where all are put off is there something to wait for.
+    transport = FakeTransport([DEFERRED] * 23 if where == "waits" else [])
+    policy = Policy(reconnect=(), wait=100, retry=(10,))
+    with pytest.raises(RuntimeError, match="terminal"):
+        run_with(ledger, edition, transport, connections=3, policy=policy, **{where: mistake})
+    ledger.recover(SENDING, repeat=False)
+    tally = ledger.tally(SENDING)
+    assert tally.planned == 23
+    assert tally.unknown <= 2 * 3
 
 
 def test_the_run_ends_after_what_is_on_the_wire_when_it_is_asked_to(run, ledger):
