@@ -25,6 +25,7 @@ class _Strand(greenlet):
     """A line of work beside others in its thread."""
 
     hub: "Hub"
+    calls: "SimpleQueue[Callable[[], None] | None] | None" = None  # to be made in its thread, once it has one
 
 
 def ready(sock: socket.socket, events: int, deadline: float) -> int:
@@ -81,7 +82,15 @@ class Hub:
 
     def spawn(self, run: Callable[[], object]) -> None:
         """A strand more. It begins when this one waits."""
-        strand = _Strand(lambda _: run(), self._home)
+
+        def whole(_: int) -> None:
+            try:
+                run()
+            finally:
+                if strand.calls:
+                    strand.calls.put(None)
+
+        strand = _Strand(whole, self._home)
         strand.hub = self
         self._able.append((strand, 0))
 
@@ -143,11 +152,19 @@ class Hub:
 
         if self._is_over:
             raise GreenletExit
-        threading.Thread(target=run, daemon=True).start()  # of which a second Ctrl-C need not see the end
+        if strand.calls is None:  # a thread a call would cost a mail API a tenth of its speed
+            strand.calls = SimpleQueue()
+            threading.Thread(target=_make, args=(strand.calls,), daemon=True).start()  # a second Ctrl-C leaves it
+        strand.calls.put(run)
         self._pause(strand, math.inf)
         for error in errors:
             raise error
         return results[0]
+
+
+def _make(calls: "SimpleQueue[Callable[[], None] | None]") -> None:
+    while call := calls.get():
+        call()
 
 
 class Mailbox(Generic[T]):
