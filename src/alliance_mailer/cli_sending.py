@@ -184,15 +184,24 @@ def audit(context: typer.Context, issue: IssueOption) -> None:
     raise typer.Exit(audit(session.project, config, session.report, issue))
 
 
-def doctor(context: typer.Context) -> None:
-    """Look for what would stop a sending: settings, key, clock, disk, ledger, lists, git, transports. Sends nothing.
+def doctor(
+    context: typer.Context,
+    online: Annotated[
+        bool, typer.Option("--online", help="Ask the network about the sender though no transport leaves this machine.")
+    ] = False,
+) -> None:
+    """Look for what would stop a sending: settings, key, clock, disk, ledger, lists, git, transports, DNS.
+
+    It sends nothing. With a transport that leaves this machine it connects, and asks the DNS for the sender's SPF,
+    DMARC, DKIM and MX, and the one-click endpoint whether it answers.
 
     \b
     mailer doctor
+    mailer doctor --online
     """
     import os
 
     from .doctor import doctor
 
     session: Session = context.obj
-    raise typer.Exit(doctor(session.find(), session.report, os.environ))
+    raise typer.Exit(doctor(session.find(), session.report, os.environ, online=online))

@@ -7,6 +7,7 @@ from alliance_mailer.checks import Proof
 from alliance_mailer.outside import Domain, Outside, Visit
 from alliance_mailer.picture import Picture
 
+from .keys import RSA_512, RSA_1024, RSA_2048
 from .proofs import BEFORE, CLIENT, INLINE, ISSUE, LIST, PAGE, TEXT, TOML, Edit, Seed
 
 
@@ -32,6 +33,11 @@ def inline(old: str, new: str) -> tuple[Edit]:
 
 def toml(old: str, new: str) -> tuple[Edit]:
     return (Edit(TOML, old, new),)
+
+
+def bounces(domain: str) -> tuple[Edit]:
+    transport = f'[transports.live]\nuse = "smtp"\nhost = "relay.net"\nbounce_address = "b+{{key}}@{domain}"\n'
+    return toml("[check]\n", f"{transport}\n[check]\n")
 
 
 def text_part(template: str) -> tuple[Edit]:
@@ -62,8 +68,9 @@ def _long_boundary(raw: bytes) -> bytes:
 
 def outside(**facts):
     known = Domain(
-        "allies.org", ("v=spf1 -all",), 0, ("v=DMARC1; p=none",), "allies.org", ("mail",), ("10 mx.allies.org.",)
-    )
+        "allies.org", ("v=spf1 -all",), 0, ("v=DMARC1; p=none",), "allies.org", "allies.org",
+        {"mail": f"v=DKIM1; p={RSA_2048}"}, ("10 mx.allies.org.",),
+    )  # fmt: skip
     domain = replace(known, **facts.pop("domain", {}))
     return lambda proof: replace(proof, outside=Outside(domain, **facts))
 
@@ -257,7 +264,15 @@ SEEDS = [
     Seed("U010", facts=outside(domain={"mx": ()}), at="from =", severity="warning"),
     Seed("U011", facts=outside(domain={"dmarc": ()}), at="from ="),
     Seed("U011", facts=outside(domain={"dmarc": ("v=DMARC1; p=none; pct=100",)}), at="from =", severity="info"),
-    Seed("U012", facts=outside(domain={"dkim": ()}), at="from ="),
+    Seed("U012", facts=outside(domain={"dkim": {}}), at="from ="),
+    Seed("U009", facts=outside(domain={"dkim": {"s1": f"k=rsa; p={RSA_1024}"}}), at="from ="),
+    Seed("U009", facts=outside(domain={"dkim": {"s1": f"p={RSA_512}"}}), at="from =", severity="error"),
+    Seed("U013", bounces("relay.net"), facts=outside(domain={"dkim": {}}), also=("U012",), at="bounce_address ="),
+    Seed("U013", bounces("relay.net"), facts=outside(), at="bounce_address =", severity="info"),
+    Seed("U013", bounces("bounces.allies.org"), facts=outside(domain={"dmarc": ("v=DMARC1; aspf=s",)}), at="bounce_address =", severity="info"),
+    Seed("U014", facts=outside(one_click=Visit(error="there is no host u.allies.org")), at="unsubscribe_url ="),
+    Seed("U014", facts=outside(one_click=Visit(error="no answer in 5 seconds")), at="unsubscribe_url =", severity="warning"),
+    Seed("U010", facts=outside(domain={"dmarc": None}), at="from =", severity="warning"),
     Seed("U014", facts=outside(one_click=Visit(302)), at="unsubscribe_url ="),
     Seed("U014", facts=outside(one_click=Visit(200), sets_cookie=True), at="unsubscribe_url ="),
 ]  # fmt: skip

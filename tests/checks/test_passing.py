@@ -7,8 +7,9 @@ import pytest
 from alliance_mailer.checks import Proof
 from alliance_mailer.outside import Visit
 
+from .keys import RSA_3072
 from .proofs import CLIENT, LIST, TEXT, TOML, Edit, Seed, found
-from .seeds import front, inline, issue, outside, template
+from .seeds import bounces, front, inline, issue, outside, template
 
 ALSO_RIGHT = [
     Seed("H002", (Edit(TOML, "digest@allies.org>", "digest@mail.allies.org>"),)),
@@ -63,6 +64,11 @@ ALSO_RIGHT = [
     Seed("P004", (Edit(LIST, "", "ann@gmail.com\n"),)),
     Seed("P003", (Edit(LIST, "", "abuseless@allies.org\n"),)),
     Seed("L013", facts=outside(visits={"https://ustr.gov/": Visit(200)})),
+    Seed("U009", facts=outside(domain={"dkim": {"s1": f"p={RSA_3072}", "s2": "k=ed25519; p=11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo="}})),
+    Seed("U013", bounces("bounces.allies.org"), facts=outside(domain={"dkim": {}})),
+    Seed("U013", bounces("allies.org"), facts=outside(domain={"dmarc": ("v=DMARC1; aspf=s",)})),
+    Seed("U013", bounces("other.allies.org"), facts=outside(domain={"name": "news.allies.org"})),
+    Seed("U014", facts=outside(one_click=Visit(200))),
     Seed("U010", facts=outside(domain={"spf_lookups": 10})),
     Seed("U011", facts=outside(domain={"dmarc": ("v=DMARC1; rua=mailto:d@allies.org",)})),
     Seed("U014", facts=outside(one_click=Visit(400))),

@@ -10,10 +10,11 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import date
 
+from ..preferences import Preferences
 from ._proof import Proof, pull
 from ._rule import Finding, Rule
 
-__all__ = ["RULES", "Finding", "Proof", "Rule", "errors_in", "pull", "run_checks"]
+__all__ = ["RULES", "Finding", "Proof", "Rule", "errors_in", "ignored", "pull", "run_checks"]
 
 
 def _rules() -> Iterator[Rule]:
@@ -28,11 +29,16 @@ RULES: Mapping[str, Rule] = {rule.id: rule for rule in sorted(_rules(), key=lamb
 
 def run_checks(proof: Proof, today: date, rules: Iterable[str] = RULES) -> list[Finding]:
     """What the rules find, in the order of the files, the issue first; without what is ignored on `today`."""
-    known = {each.rule for each in proof.preferences.ignore if each.until is None or today <= each.until}
+    known = ignored(proof.preferences, today)
     found = [finding for rule in rules if rule not in known for finding in RULES[rule].findings(proof)]
     found = [finding for finding in dict.fromkeys(found) if not _is_ignored(finding, proof)]
     first = proof.issue.file
     return sorted(found, key=lambda each: (each.file != first, each.file, each.line or 0, each.column or 0, each.rule))
+
+
+def ignored(preferences: Preferences, today: date) -> set[str]:
+    """The rules that [check] ignores on a day."""
+    return {each.rule for each in preferences.ignore if each.until is None or today <= each.until}
 
 
 # In the author's file, on the line itself or alone on the line above: <!-- check: ignore L001 because … -->
