@@ -81,6 +81,12 @@ def _transparent(proof: Proof) -> Proof:
     return replace(proof, issue=replace(proof.issue, pictures={name: png}))
 
 
+def _huge(proof: Proof) -> Proof:
+    (name,) = proof.issue.pictures
+    photograph = replace(proof.issue.pictures[name], width=4000, height=3000)
+    return replace(proof, issue=replace(proof.issue, pictures={name: photograph}))
+
+
 def _same_story(proof: Proof) -> Proof:
     return replace(proof, previous=replace(proof.issue, number="2.5", date=proof.previous.date))
 
@@ -190,8 +196,15 @@ SEEDS = [
     Seed("C008", inline(".story { padding", ".story { float: left; padding"), at=".story { float"),
     Seed("C008", template('<p class="org">', '<video src="https://allies.org/a.mp4"></video><p class="org">')),
     Seed("C008", template('<p class="org">', '<img src="https://allies.org/a.webp" alt="" width="20" /><p class="org">')),
+    Seed("C008", template('<p class="org">', '<img src="https://allies.org/a.avif?v=2" alt="" width="20" /><p class="org">')),
+    Seed("C008", template('<p class="org">', '<img src="https://allies.org/a.svg" alt="" width="20" /><p class="org">')),
     Seed("C009", page=_no_word_tables, at="mj-section"),
     Seed("C012", template(' width="{{ hero.width }}"', "")),
+    Seed("C012", template('<p class="org">', '<img src="https://allies.org/a.png" alt="" width="20" height="20px" /><p class="org">')),
+    Seed("C012", template('width="{{ hero.width }}"{% if', 'width="1280"{% if')),
+    Seed("C012", template('style="max-width:{{ hero.width }}px;', 'style="height:320px;max-width:{{ hero.width }}px;')),
+    Seed("C012", template('style="max-width:{{ hero.width }}px;', 'style="display:inline;max-width:{{ hero.width }}px;')),
+    Seed("C012", facts=_huge, at="src: 2.6-hero.jpg"),
     Seed("C013", template('<meta name="color-scheme" content="light dark" />', ""), at=""),
     Seed("C017", facts=_transparent, at="2.6-hero.jpg"),
     # links
