@@ -154,8 +154,8 @@ def layout_holds_in_word(proof: Proof) -> Iterator[Flaw]:
 def pictures_fit(proof: Proof) -> Iterator[Flaw]:
     """A picture says how wide it is, in pixels, is no wider than the letter, and keeps its shape.
 
-    Outlook for Windows knows only the attribute, and shows a photograph at its full 4000 pixels otherwise. A height that
-    stays while a phone shrinks the width squashes it; and one alone in its cell stands on a line of text, with a gap below.
+    Outlook for Windows knows only the attribute, and shows a photograph at its full 4000 pixels otherwise. A height
+    that stays while a phone shrinks the width squashes it. Alone in its cell it stands on a line of text, a gap below.
     """
     for element in proof.elements:
         if element.tag != "img" or is_hidden(element):
