@@ -127,10 +127,12 @@ def layout_holds_in_word(proof: Proof) -> Iterator[Flaw]:
 
     Outlook for Windows knows none: the letter runs over the whole window.
     """
+    if not any(fnmatch("outlook.windows", each) for each in proof.preferences.clients):
+        return
     page = "".join(re.findall(r"<!--\[if mso[^>]*>(.*?)<!\[endif\]-->", proof.page, re.DOTALL))
-    if re.search(r"<table\b[^>]*\bwidth=", page) or not any(
-        fnmatch("outlook.windows", each) for each in proof.preferences.clients
-    ):
+    if wide := max(map(int, re.findall(r'<table\b[^>]*\bwidth="([0-9]+)', page)), default=0):
+        if wide > 700:
+            yield Flaw(f"Outlook's own table is {wide} pixels wide", proof.template, "give <mj-body> 600 to 700 pixels")
         return
     for element in proof.elements:
         if "max-width" in declared(element) and element.tag in ("div", "table") and not is_hidden(element):
@@ -164,7 +166,9 @@ def pictures_fit(proof: Proof) -> Iterator[Flaw]:
         name = (element.get("src") or "")[:50]
         if not re.fullmatch("[0-9]+", width):
             said = f'says width="{width}"' if width else "has no width"
-            yield Flaw(f"a picture {said}: {name}", _place(element, proof))
+            ours = any(image.src == element.get("src") for image in proof.issue.images)
+            fix = "keep the file beside the issue: then its size is known" if ours else ""
+            yield Flaw(f"a picture {said}: {name}", _place(element, proof), fix)
         elif int(width) > 700:
             yield Flaw(f"a picture is {width} pixels wide, wider than the letter", _place(element, proof))
         if height and not re.fullmatch("[0-9]+", height):
