@@ -95,9 +95,9 @@ def _sum(findings: Sequence[Finding], proof: Proof, rules: int) -> Iterator[str]
     counts = Counter(finding.severity for finding in findings)
     words = [styled(_count(counts[kind], kind), f"1;{_COLOURS[kind]}") for kind in _COLOURS if counts[kind]]
     if words:
-        yield f"{', '.join(words)}, by {rules} rules"
+        yield f"{', '.join(words)}, by {_count(rules, 'rule')}"
     else:
-        yield f"{styled('✓', '1;32')} {proof.issue.file}: nothing found by {rules} rules"
+        yield f"{styled('✓', '1;32')} {proof.issue.file}: nothing found by {_count(rules, 'rule')}"
     spent = budget(proof)
     share = min(1.0, spent.bytes / CLIP)
     colour = "32" if share < 0.8 else "33" if share < 1 else "31"
