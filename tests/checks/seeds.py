@@ -264,6 +264,11 @@ SEEDS = [
     Seed("E011", (Edit(ISSUE, "Thank you for reading", "Send an e-mail. Thank you for reading"), Edit(TOML, "", '\n[check.terms]\n"e-mail" = "email"\n'))),
     Seed("E012", issue("Thank you for reading", "Thank you you for reading")),
     Seed("E013", issue("“La Perouse 23,”", '"La Perouse 23,"')),
+    Seed("E014", issue("(https://ustr.gov/) to a pact", "(javascript:alert(1)) to a pact")),
+    Seed("E014", issue("(https://ustr.gov/) to a pact", "(https://ustr.gov/the pact) to a pact")),
+    Seed("E014", issue("(https://ustr.gov/) to a pact", " (https://ustr.gov/) to a pact")),
+    Seed("E014", issue("(https://ustr.gov/) to a pact", "[pact] to a pact")),
+    Seed("E014", issue("Thank you for reading", "** Thank you** for reading"), severity="warning"),
     # the template
     Seed("T001", template("<mj-text>\n          <table", "<mj-foo></mj-foo><mj-text>\n          <table")),
     Seed("T002", template('<mj-text css-class="read"', '<mj-text colour="#16181d" css-class="read"')),

@@ -68,6 +68,8 @@ ALSO_RIGHT = [
     Seed("E010", issue("On March 28, Ambassador", "On April 28, Ambassador")),
     Seed("E012", issue("Thank you for reading", "They know that that had had a reason")),
     Seed("E013", issue("“La Perouse 23,”", "“La Perouse 23”, the ‘old’ one,")),
+    Seed("E014", issue("Thank you for reading", "Write `[words](https://a b)`, and [sic] (as they do). Thank you for reading")),
+    Seed("E014", issue("Thank you for reading", "A **bold** word, 2 ** 3 and [1] [2]. Thank you for reading")),
     Seed("T002", template('<mj-text css-class="read"', '<mj-text font-weight="400" css-class="read"')),
     Seed("T004", template('padding="38px 40px 30px 72px"', 'padding="38px 40px"')),
     Seed("T006", template('mj-class="label" css-class="read foot"', 'mj-class="label" css-class="read foot other"')),
