@@ -74,15 +74,26 @@ def test_a_machine_without_a_dns_is_told(monkeypatch) -> None:
     assert ask_domain("allies.org") == Domain("allies.org", None, dmarc=None, mx=None)
 
 
+NO_NETWORK = "allies.invalid cannot be looked up: no network, or its DNS fails"
+
+
+def test_where_the_root_is_unknown_nothing_is_known_of_a_name(dns_server, monkeypatch) -> None:
+    zone, resolver = dns_server
+    monkeypatch.setattr(dns.resolver, "default_resolver", resolver)
+    url = "https://allies.invalid/"
+    assert visit([url])[url].error == "there is no host allies.invalid"
+    assert ask_domain("allies.invalid").spf == ()
+    del zone[".", "NS"]
+    assert visit([url])[url].error == NO_NETWORK
+    assert ask_domain("allies.invalid") == Domain("allies.invalid", None, dmarc=None, mx=None)
+
+
 def test_a_name_that_cannot_be_looked_up_just_now_is_not_gone(monkeypatch) -> None:
     def again(*_: object, **__: object) -> None:
         raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
 
     monkeypatch.setattr(socket, "getaddrinfo", again)
-    assert (
-        visit(["https://allies.org/"])["https://allies.org/"].error
-        == "the name allies.org cannot be looked up just now"
-    )
+    assert visit(["https://allies.invalid/"])["https://allies.invalid/"].error == NO_NETWORK
 
 
 @pytest.fixture

@@ -17,8 +17,8 @@ Zone = dict[tuple[str, str], list[str]]
 
 @contextmanager
 def zone_on_this_machine() -> Iterator[tuple[Zone, dns.resolver.Resolver]]:
-    """A zone, and a resolver that asks its server. The record "broken" is a failure of the server."""
-    zone: Zone = {}
+    """A zone, with the root above it, and a resolver that asks its server. The record "broken" is a server's failure."""
+    zone: Zone = {(".", "NS"): ["a.root-servers.net."]}
     server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     server.bind(("127.0.0.1", 0))
 
@@ -29,7 +29,7 @@ def zone_on_this_machine() -> Iterator[tuple[Zone, dns.resolver.Resolver]]:
                 return
             query = dns.message.from_wire(wire)
             name, kind = (
-                query.question[0].name.to_text(omit_final_dot=True),
+                query.question[0].name.to_text(omit_final_dot=True) or ".",
                 dns.rdatatype.to_text(query.question[0].rdtype),
             )
             answer = dns.message.make_response(query)

@@ -12,7 +12,7 @@ import ssl
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin
@@ -94,7 +94,7 @@ def ask_domain(name: str, resolver: "dns.resolver.Resolver | None" = None) -> Do
     except dns.resolver.NoResolverConfiguration:
         return Domain(name, None, dmarc=None, mx=None)
     spf = ask.texts(name, "v=spf1")
-    if spf is None:  # there is no DNS to be had: no use in waiting for each of the others
+    if spf is None or not (spf or ask.knows_the_root):  # no use in waiting for each of the others
         return Domain(name, None, dmarc=None, mx=None)
     dmarc, at, organisation = ask.dmarc(name)
     with ThreadPoolExecutor(_AT_ONCE) as pool:
@@ -131,6 +131,11 @@ class _Asker:
         if kind == "TXT":
             return tuple(b"".join(record.strings).decode("utf-8", "replace") for record in answer)
         return tuple(record.to_text() for record in answer)
+
+    @property
+    def knows_the_root(self) -> bool:
+        """Whether this is the DNS of the internet; cut off from it, some resolvers deny every name."""
+        return bool(self.records(".", "NS"))
 
     def texts(self, name: str, beginning: str = "") -> tuple[str, ...] | None:
         records = self.records(name, "TXT")
@@ -269,14 +274,20 @@ def _sent(client: "httpx.Client", method: str, url: str, public: Public, **conte
         answer.close()
 
 
+def _has_dns() -> bool:
+    import dns.resolver
+
+    with suppress(dns.resolver.NoResolverConfiguration):
+        return _Asker(dns.resolver.get_default_resolver()).knows_the_root
+    return False
+
+
 def _address(host: str, port: int, public: Public) -> str:
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
-        if isinstance(error, socket.gaierror) and error.errno in (socket.EAI_AGAIN, socket.EAI_FAIL):
-            raise ValueError(
-                f"the name {host} cannot be looked up just now"
-            ) from None  # no network, or a DNS that fails
+        if getattr(error, "errno", None) in (socket.EAI_AGAIN, socket.EAI_FAIL) or not _has_dns():
+            raise ValueError(f"{host} cannot be looked up: no network, or its DNS fails") from None
         raise ValueError(f"there is no host {host}") from None
     addresses = [str(each[4][0]) for each in found]
     for address in addresses:
