@@ -53,7 +53,7 @@ def test_a_domain_without_records_and_one_that_cannot_be_asked(dns_server) -> No
     ("records", "at", "organisation"),
     [
         ({"mail.allies.org": "p=none", "allies.org": "p=none"}, "mail.allies.org", "allies.org"),
-        ({"allies.org": "p=none; psd=n", "org": "p=none"}, "allies.org", "allies.org"),
+        ({"mail.allies.org": "p=none; psd=n", "allies.org": "p=none"}, "mail.allies.org", "mail.allies.org"),
         ({"allies.org": "p=none; psd=y"}, "allies.org", "mail.allies.org"),
         ({}, "", "news.mail.allies.org"),
     ],

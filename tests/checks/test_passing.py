@@ -42,6 +42,7 @@ ALSO_RIGHT = [
     Seed("C008", (Edit(TOML, "[check]\n", '[check]\nclients = ["apple-mail.*"]\n'), *inline(".story { padding", ".story { float: left; padding"))),
     Seed("C012", template('<p class="org">', '<img src="https://allies.org/a.png" alt="" width="20" height="20" /><p class="org">')),
     Seed("C012", template('style="max-width:{{ hero.width }}px;', 'style="display:inline;vertical-align:top;max-width:{{ hero.width }}px;')),
+    Seed("C012", template('<p class="org">', '<table role="presentation"><tr><td><img src="https://allies.org/a.png" alt="a b" width="20" /><img src="https://allies.org/b.png" alt="c d" width="20" /></td></tr></table><p class="org">')),
     Seed("C012", issue("Thank you for reading", "![A bridge](2.6-hero.jpg) Thank you for reading")),
     Seed("C012", issue("Thank you for reading", "![A bridge](2.6-hero.jpg)\n\nThank you for reading")),
     Seed("C008", (*template('<p class="org">', '<img src="https://allies.org/a.webp" alt="" width="20" /><p class="org">'), Edit(TOML, "[check]\n", '[check]\nclients = ["apple-mail.ios"]\n'))),

@@ -215,7 +215,7 @@ def no_markdown_is_left(proof: Proof) -> Iterator[Flaw]:
 
 
 _LEFT_LINK = re.compile(r"\[[^\[\]\n]+\] ?\(\s*(?:[a-z]+:|//|www\.)[^()\n]*\)?|\[[^\[\]\n]+\]\[[^\[\]\n]*\]")
-_LEFT_STARS = re.compile(r"\*\*[^\s*]+|[^\s*]+\*\*")
+_LEFT_STARS = re.compile(r"\*\*[^\s*]+|(?<![^\s*])[^\s*]+\*\*")
 
 
 def _typed(proof: Proof, words: str) -> Place:
