@@ -122,6 +122,16 @@ def test_due_and_not_approved_is_told_once(desk, live):
     assert sorted(recipients(live)) == SIX
 
 
+def test_what_the_approval_allows_is_sent_and_recorded(desk, live):
+    change(desk.project / "issues/2.6.md", "[put their names](https://ustr.gov/)", "[put their names](#)")
+    desk.approve("2.6", BEFORE, allow={"L001": "the report is out on Friday"})
+    sent = desk.tick(DUE)
+    assert sent.code == 0
+    assert "allowed: L001, the report is out on Friday" in sent.out
+    assert len(recipients(live)) == 6
+    assert json.loads((desk.project / "sends/2.6.json").read_text())["allow"] == {"L001": "the report is out on Friday"}
+
+
 def test_a_change_after_the_approval_is_told_once_with_old_and_new_text(desk, live):
     desk.approve("2.6", BEFORE)
     change(desk.project / "issues" / "2.6.md", "an oil spill near Naujan", "an oil slick near Naujan")

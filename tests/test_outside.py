@@ -6,55 +6,19 @@ import threading
 from collections.abc import Iterator
 from http.server import ThreadingHTTPServer
 
-import dns.flags
-import dns.message
-import dns.rcode
 import dns.resolver
-import dns.rrset
 import pytest
 import trustme
 
-from alliance_mailer.outside import Visit, ask_domain, is_public, press, visit
+from alliance_mailer.outside import Domain, Visit, ask_domain, is_public, press, visit
 from checks.site import Pages, site_on_this_machine
+from zone import Zone, zone_on_this_machine
 
 
 @pytest.fixture
-def dns_server() -> Iterator[tuple[dict[tuple[str, str], list[str]], dns.resolver.Resolver]]:
-    """A zone to fill, and a resolver that asks its server. A name with the record "silence" is not answered."""
-    zone: dict[tuple[str, str], list[str]] = {}
-    server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    server.bind(("127.0.0.1", 0))
-
-    def serve() -> None:
-        while True:
-            wire, client = server.recvfrom(4096)
-            if wire == b"stop":
-                return
-            query = dns.message.from_wire(wire)
-            name, kind = (
-                query.question[0].name.to_text(omit_final_dot=True),
-                dns.rdatatype.to_text(query.question[0].rdtype),
-            )
-            answer = dns.message.make_response(query)
-            records = zone.get((name, kind), [])
-            if records == ["broken"]:
-                answer.set_rcode(dns.rcode.SERVFAIL)
-            elif records:
-                answer.answer.append(dns.rrset.from_text_list(query.question[0].name, 60, "IN", kind, records))
-            elif not any(known == name for known, _ in zone):
-                answer.set_rcode(dns.rcode.NXDOMAIN)
-            answer.flags |= dns.flags.RA
-            server.sendto(answer.to_wire(), client)
-
-    thread = threading.Thread(target=serve)
-    thread.start()
-    resolver = dns.resolver.Resolver(configure=False)
-    resolver.nameservers, resolver.port = ["127.0.0.1"], server.getsockname()[1]
-    yield zone, resolver
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as last:
-        last.sendto(b"stop", server.getsockname())
-    thread.join()
-    server.close()
+def dns_server() -> Iterator[tuple[Zone, dns.resolver.Resolver]]:
+    with zone_on_this_machine() as served:
+        yield served
 
 
 def test_a_domain_s_records(dns_server) -> None:
@@ -65,23 +29,71 @@ def test_a_domain_s_records(dns_server) -> None:
     zone["_b.relay.org", "TXT"] = ['"v=spf1 ptr ?all"']
     zone["_dmarc.allies.org", "TXT"] = ['"v=DMARC1; p=none"']
     zone["s1._domainkey.mail.allies.org", "TXT"] = ['"v=DKIM1; k=rsa; p=MIGf"']
+    zone["s2._domainkey.mail.allies.org", "TXT"] = ['"v=DKIM1; p= "']  # withdrawn
     zone["mail.allies.org", "MX"] = ["10 mx.allies.org."]
     found = ask_domain("mail.allies.org", resolver)
     assert found.spf == ("v=spf1 include:_spf.relay.org a mx -all",)
     assert found.spf_lookups == 3 + 2 + 2 + 1  # its own; the relay's; a loop and exists; ptr
     assert (found.dmarc, found.dmarc_at) == (("v=DMARC1; p=none",), "allies.org")
-    assert found.dkim == ("s1",)
+    assert found.dkim == {"s1": "v=DKIM1; k=rsa; p=MIGf"}
     assert found.mx == ("10 mx.allies.org.",)
 
 
 def test_a_domain_without_records_and_one_that_cannot_be_asked(dns_server) -> None:
     zone, resolver = dns_server
     found = ask_domain("allies.org", resolver)
-    assert (found.spf, found.spf_lookups, found.dmarc, found.dkim, found.mx) == ((), 0, (), (), ())
+    assert (found.spf, found.spf_lookups, found.dmarc, found.dkim, found.mx) == ((), 0, (), {}, ())
     zone["allies.org", "TXT"] = ["broken"]
     zone["allies.org", "MX"] = ["broken"]
     found = ask_domain("allies.org", resolver)
     assert (found.spf, found.dmarc, found.mx) == (None, None, None)
+
+
+@pytest.mark.parametrize(
+    ("records", "at", "organisation"),
+    [
+        ({"mail.allies.org": "p=none", "allies.org": "p=none"}, "mail.allies.org", "allies.org"),
+        ({"mail.allies.org": "p=none; psd=n", "allies.org": "p=none"}, "mail.allies.org", "mail.allies.org"),
+        ({"allies.org": "p=none; psd=y"}, "allies.org", "mail.allies.org"),
+        ({}, "", "news.mail.allies.org"),
+    ],
+)
+def test_the_walk_up_to_the_organisation(dns_server, records: dict[str, str], at: str, organisation: str) -> None:
+    zone, resolver = dns_server
+    for domain, record in records.items():
+        zone[f"_dmarc.{domain}", "TXT"] = [f'"v=DMARC1; {record}"']
+    found = ask_domain("news.mail.allies.org", resolver)
+    assert (found.dmarc_at, found.organisation) == (at, organisation)
+
+
+def test_a_machine_without_a_dns_is_told(monkeypatch) -> None:
+    def none() -> dns.resolver.Resolver:
+        raise dns.resolver.NoResolverConfiguration("cannot open /etc/resolv.conf")
+
+    monkeypatch.setattr(dns.resolver, "get_default_resolver", none)
+    assert ask_domain("allies.org") == Domain("allies.org", None, dmarc=None, mx=None)
+
+
+NO_NETWORK = "allies.invalid cannot be looked up: no network, or its DNS fails"
+
+
+def test_where_the_root_is_unknown_nothing_is_known_of_a_name(dns_server, monkeypatch) -> None:
+    zone, resolver = dns_server
+    monkeypatch.setattr(dns.resolver, "default_resolver", resolver)
+    url = "https://allies.invalid/"
+    assert visit([url])[url].error == "there is no host allies.invalid"
+    assert ask_domain("allies.invalid").spf == ()
+    del zone[".", "NS"]
+    assert visit([url])[url].error == NO_NETWORK
+    assert ask_domain("allies.invalid") == Domain("allies.invalid", None, dmarc=None, mx=None)
+
+
+def test_a_name_that_cannot_be_looked_up_just_now_is_not_gone(monkeypatch) -> None:
+    def again(*_: object, **__: object) -> None:
+        raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
+
+    monkeypatch.setattr(socket, "getaddrinfo", again)
+    assert visit(["https://allies.invalid/"])["https://allies.invalid/"].error == NO_NETWORK
 
 
 @pytest.fixture

@@ -232,7 +232,9 @@ def test_a_picture_elsewhere_is_linked_as_it_stands(rendered: Render) -> None:
 
 def test_a_template_that_is_not_there_is_named_with_the_nearest(project: Path, publication: Publication) -> None:
     issue = replace(load_issue(project, "2.6"), template="digset")
-    with pytest.raises(InputError, match=r'issues/2\.6\.md: there is no template "digset" \(did you mean "digest"\?\)'):
+    with pytest.raises(
+        InputError, match=r'issues/2\.6\.md:\d+: there is no template "digset" \(did you mean "digest"\?\)'
+    ):
         render(issue, publication, project / "templates")
 
 

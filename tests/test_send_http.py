@@ -9,7 +9,7 @@ import pytest
 from conftest import change, start
 from transports.web import Reply, Web
 
-LIVE = ("send", "--issue", "2.6", "--transport", "api", "--yes", "--allow", "L001")
+LIVE = ("send", "--issue", "2.6", "--transport", "api", "--yes", "--allow", "L001=a test")
 SECRET = "marked-secret-0123456789"
 
 

@@ -173,8 +173,12 @@ def test_a_bounce_address_that_is_none_stops_the_sending(mailer, live, project):
     assert live.accepted == []
 
 
+def receipt(project):
+    return json.loads((project / "sends/2.6.json").read_text())
+
+
 def test_an_unknown_rule_cannot_be_allowed(mailer, live):
-    result = mailer(*LIVE, "--yes", "--allow", "L0001")
+    result = mailer(*LIVE, "--yes", "--allow", "L0001=why")
     assert result.code == 2
     assert 'there is no rule L0001 (did you mean "L001"?)' in result.err
 
@@ -231,16 +235,40 @@ def test_an_issue_with_mistakes_does_not_leave_this_machine(send, mailer, live, 
     assert result.code == 1
     assert re.search(r"error: issues/2\.6\.md:\d+: the link “counts” leads nowhere \(#\) \[L001\]", result.err)
     assert "issue 2.6 is not sent: a mistake in it" in result.err
-    assert "try: mend that, or --allow L001" in result.err
+    assert 'try: mend that, or --allow L001="why"' in result.err
     assert live.accepted == []
     assert counts(mailer) == {}
 
 
 def test_a_mistake_that_is_allowed_is_sent(send, live, project):
     change(project / ISSUE, "(https://www.mda.mil/)", "(#)")
-    assert send("--allow", "A004").code == 1
-    assert send("--allow", "L001").code == 0
+    bare = send("--allow", "L001")
+    assert bare.code == 2
+    assert 'error: --allow L001 wants the reason, too: RULE=REASON\n  try: --allow L001="agreed with Ann"' in bare.err
+    assert send("--allow", "A004=it is only a test").code == 1
+    assert live.accepted == []
+    allowed = ("--allow", "l001=out on Friday, says Ann", "--allow", "A004=not so")
+    first = send("--limit", "2", *allowed)
+    assert "  note     allowed: L001, out on Friday, says Ann\n" in first.out
+    assert receipt(project)["allow"] == {"L001": "out on Friday, says Ann"}  # and not what was in order
+    assert send("--allow", "L001=as before").code == 0
+    assert receipt(project)["allow"] == {"L001": "as before"}
     assert len(live.accepted) == 6
+
+
+def test_what_was_allowed_is_not_lost_from_the_command_that_is_named(mailer, live, project):
+    change(project / ISSUE, "(https://www.mda.mil/)", "(#)")
+    result = mailer(*LIVE, "--allow", "L001=it's out on Friday")
+    assert result.code == 2
+    assert """--allow L001='it'"'"'s out on Friday' --yes""" in result.err
+
+
+def test_what_an_earlier_run_passed_over_stays_in_the_receipt(send, live, project):
+    change(project / ISSUE, "(https://www.mda.mil/)", "(#)")
+    assert send("--limit", "2", "--allow", "L001=out on Friday").code == 75
+    change(project / "mailer.toml", "[check]\n", '[check]\nignore = [{ rule = "L001", reason = "known now" }]\n')
+    assert send().code == 0
+    assert receipt(project)["allow"] == {"L001": "out on Friday"}
 
 
 def test_a_mistake_is_only_a_warning_at_a_rehearsal(mailer, project):

@@ -10,11 +10,11 @@ from pathlib import Path
 
 from .approval import Approval, facts_of
 from .approval_file import approval_file, read_approval, write_approval
-from .checks import RULES, Finding, errors_in
+from .checks import Finding, errors_in
 from .config import Config
 from .contact import Contact, read_lists
 from .edition import Edition
-from .errors import CheckFailed, InputError, NotApproved, Problem, UsageError, did_you_mean
+from .errors import CheckFailed, InputError, NotApproved, Problem, UsageError
 from .forgotten import recognised
 from .git import head, last_author, whoami
 from .issue import Issue, number_order
@@ -24,19 +24,6 @@ from .signing import existing_key
 from .suppressed import read_in
 from .transports import transport_module
 from .walltime import clock_changes, shown, to_instant
-
-
-def read_allowed(options: list[str]) -> dict[str, str]:
-    """RULE=REASON, as --allow has it. Raises UsageError."""
-    allowed = {}
-    for option in options:
-        rule, _, reason = option.partition("=")
-        if rule not in RULES:
-            raise UsageError(f"--allow: there is no rule {rule}{did_you_mean(rule, RULES)}", hint="mailer check --help")
-        if not reason.strip():
-            raise UsageError(f"--allow {rule} wants the reason, too", hint=f'--allow {rule}="agreed with Ann"')
-        allowed[rule] = reason.strip()
-    return allowed
 
 
 def approve_issue(

@@ -27,6 +27,8 @@ class Wanted:
     def __post_init__(self) -> None:
         for field, option in (("only", "--only"), ("skip", "--skip")):
             object.__setattr__(self, field, [known_rule(name, option) for name in getattr(self, field)])
+        if not self.rules:
+            raise UsageError("--only and --skip leave no rule to run", hint="mailer check --list")
         if self.form not in FORMS:
             raise UsageError(f"--format: there is no form {self.form!r}{did_you_mean(self.form, FORMS)}")
 

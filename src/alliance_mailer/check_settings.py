@@ -13,8 +13,13 @@ from .setting import Setting, found
 
 def _texts(example: str, check: Callable[[str], None] = lambda _: None) -> Callable[[Any], tuple[str, ...]]:
     def read(value: Any) -> tuple[str, ...]:
-        if not isinstance(value, list) or not all(isinstance(each, str) and each for each in value):
-            raise ValueError(f"found {found(value)}, expected a list such as {example}")
+        wrong = (
+            [each for each in value if not isinstance(each, str) or not each] if isinstance(value, list) else [value]
+        )
+        if wrong:
+            raise ValueError(
+                f"found {found(wrong[0]) if wrong[0] != '' else 'an empty text'}, expected a list such as {example}"
+            )
         for each in value:
             check(each)
         return tuple(value)
@@ -31,19 +36,22 @@ def _client(pattern: str) -> None:
 
 
 def _ignore(value: Any) -> tuple[Ignore, ...]:
-    if not isinstance(value, list) or not all(isinstance(each, dict) for each in value):
-        raise ValueError(f"found {found(value)}, expected a list of tables with rule, reason, until")
+    wrong = [each for each in value if not isinstance(each, dict)] if isinstance(value, list) else [value]
+    if wrong:
+        raise ValueError(f"found {found(wrong[0])}, expected a list of tables with rule, reason, until")
     return tuple(map(_ignored, value))
 
 
 def _ignored(entry: Mapping[str, Any]) -> Ignore:
     from .checks import RULES
 
-    rule, reason, until = str(entry.get("rule")), entry.get("reason"), entry.get("until")
+    rule, reason, until = str(entry.get("rule", "")), entry.get("reason"), entry.get("until")
     if unknown := entry.keys() - {"rule", "reason", "until"}:
         raise ValueError(f'unknown key "{min(unknown)}"{did_you_mean(min(unknown), ("rule", "reason", "until"))}')
+    if not rule:
+        raise ValueError("an entry names no rule")
     if rule not in RULES:
-        raise ValueError(f"there is no rule {rule!r} (mailer check --list)")
+        raise ValueError(f"there is no rule {rule!r}{did_you_mean(rule.upper(), RULES)} (mailer check --list)")
     if not isinstance(reason, str) or not reason.strip():
         raise ValueError(f"{rule} is to be ignored without a reason")
     if until is not None and type(until) is not date:
@@ -59,6 +67,8 @@ def _terms(value: Any) -> Mapping[str, str]:
     return value
 
 
+_EXAMPLE = '[{ rule = "L008", reason = "no archive yet", until = 2027-01-31 }]'
+
 CHECK = {
     "clients": Setting(
         '["apple-mail.*", "gmail.*", "outlook.*"]',
@@ -68,8 +78,9 @@ CHECK = {
     "ignore": Setting(
         "[]",
         "findings that are known, and why; they count again after the day that `until` names, if it is there: "
-        '`[{ rule = "L008", reason = "no archive yet", until = 2027-01-31 }]`',
+        f"`{_EXAMPLE}`",
         _ignore,
+        _EXAMPLE,
     ),
     "acronyms": Setting("[]", 'those that every reader knows: `["NOAA", "MDA"]`', _texts('["NOAA", "MDA"]')),
     "terms": Setting("{}", 'the house style, below [check.terms]: `"e-mail" = "email"`', _terms),

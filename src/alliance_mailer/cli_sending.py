@@ -33,7 +33,8 @@ def approve(
     mailer approve --issue 2.6 --allow L001="the report is published on Friday"
     mailer approve --issue 2.6 --withdraw
     """
-    from .approve import approve_issue, read_allowed, withdraw_approval
+    from .approve import approve_issue, withdraw_approval
+    from .checks import read_allowed
 
     session: Session = context.obj
     session.open()
@@ -62,7 +63,7 @@ def send(
     ] = False,
     allow: Annotated[
         list[str] | None,
-        typer.Option("--allow", metavar="RULE", help="Send in spite of this check's findings (L001, …)."),
+        typer.Option("--allow", metavar="RULE=REASON", help="Send in spite of this check's findings; recorded."),
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask; for scripts.")] = False,
     stop: Annotated[bool, typer.Option("--stop", help="Halt the workers that are sending it (many machines).")] = False,
@@ -75,7 +76,9 @@ def send(
     mailer send --issue 2.6
     mailer send --issue 2.6 --transport live --dry-run
     mailer send --issue 2.6 --transport live --limit 5
+    mailer send --issue 2.6 --transport live --allow L001="the report is published on Friday"
     """
+    from .checks import read_allowed
     from .planning import Request
     from .send import send_issue, stop_sending
 
@@ -83,8 +86,8 @@ def send(
     session.open()
     if stop:
         raise typer.Exit(stop_sending(session.config, session.report, issue))
+    request = Request(dry_run=dry_run, limit=limit, to_new=to_new, allow=read_allowed(allow or ()), yes=yes)
     loaded, edition, findings = session.load(issue)
-    request = Request(dry_run=dry_run, limit=limit, to_new=to_new, allow=frozenset(allow or ()), yes=yes)
     raise typer.Exit(
         send_issue(session.project, session.config, session.report, loaded, edition, findings, transport, request)
     )
@@ -184,15 +187,24 @@ def audit(context: typer.Context, issue: IssueOption) -> None:
     raise typer.Exit(audit(session.project, config, session.report, issue))
 
 
-def doctor(context: typer.Context) -> None:
-    """Look for what would stop a sending: settings, key, clock, disk, ledger, lists, git, transports. Sends nothing.
+def doctor(
+    context: typer.Context,
+    online: Annotated[
+        bool, typer.Option("--online", help="Ask the network about the sender though no transport leaves this machine.")
+    ] = False,
+) -> None:
+    """Look for what would stop a sending: settings, key, clock, disk, ledger, lists, git, transports, DNS.
+
+    It sends nothing. With a transport that leaves this machine it connects, and asks the DNS for the sender's SPF,
+    DMARC, DKIM and MX, and the one-click endpoint whether it answers.
 
     \b
     mailer doctor
+    mailer doctor --online
     """
     import os
 
     from .doctor import doctor
 
     session: Session = context.obj
-    raise typer.Exit(doctor(session.find(), session.report, os.environ))
+    raise typer.Exit(doctor(session.find(), session.report, os.environ, online=online))

@@ -57,6 +57,15 @@ class Config:
         city = zone.key.rpartition("/")[2].replace("_", " ")
         return more if zone in (each for _, each in more) else ((city, zone), *more)
 
+    @property
+    def bounce_addresses(self) -> Mapping[str, str]:
+        """Where bounces go, by the key that says so: transports.live.bounce_address."""
+        found = {}
+        for name, way in self.transports.items():
+            if address := getattr(way.options, "bounce_address", ""):
+                found[f"{'transport' if name == 'default' else f'transports.{name}'}.bounce_address"] = address
+        return found
+
     def transport(self, name: str | None) -> TransportConfig:
         """The transport to use. Raises ConfigError for an unknown name."""
         if name is None or name in self.transports:

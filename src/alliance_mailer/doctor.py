@@ -14,11 +14,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
+from .checks import ignored
+from .checks.online import Sender, look_at_sender, sender_findings
 from .config import Config, TransportConfig, load_config
 from .contact import FORGOTTEN, list_names, read_lists, read_suppressions
 from .errors import ConfigError, MailerError
 from .forgotten import refuse_other_keys
 from .ledger import is_there, open_ledger
+from .outside import Public, is_public
 from .receipt import key_mark, read_receipt, receipt_file, receipt_numbers
 from .report import Report
 from .signing import existing_key, key_file
@@ -45,8 +48,13 @@ class Line:
 Look = Callable[[Path, Config, Mapping[str, str]], Iterator[Line]]
 
 
-def doctor(project: Path, report: Report, environ: Mapping[str, str]) -> int:
-    """Print a line for each thing looked at. Returns the exit code: 0 where nothing would stop a sending."""
+def doctor(
+    project: Path, report: Report, environ: Mapping[str, str], *, online: bool = False, public: Public = is_public
+) -> int:
+    """Print a line for each thing looked at. Returns the exit code: 0 where nothing would stop a sending.
+
+    The network is asked about the sender where a transport leaves this machine; with `online` in any case.
+    """
     lines = list[Line]()
 
     def seen(line: Line) -> None:
@@ -65,6 +73,9 @@ def doctor(project: Path, report: Report, environ: Mapping[str, str]) -> int:
         seen(Line("ok", "mailer.toml", f"{publication.name}, from {publication.sender}"))
         for look in (_key, _clock, _disk, _ledger, _lists, _git, _receipts, _transports):
             for line in _safely(look, project, config, environ):
+                seen(line)
+        if online or not _is_rehearsing(config):
+            for line in _sender(config, public):
                 seen(line)
     report.document({"checks": [asdict(line) for line in lines]})
     failed = {line.code for line in lines if line.level == "fail"}
@@ -206,9 +217,13 @@ def _receipts(project: Path, config: Config, environ: Mapping[str, str]) -> Iter
 def _transports(project: Path, config: Config, environ: Mapping[str, str]) -> Iterator[Line]:
     for name, way in config.transports.items():
         yield from _safely_named(f"transport {name}", lambda way=way: _transport(project, way, environ))  # type: ignore[misc]
-    if all(transport_module(way.use).LOCAL for way in config.transports.values()):
+    if _is_rehearsing(config):
         hint = 'name a mail server in mailer.toml: [transports.live], use = "smtp"'
         yield Line("warn", "transports", "none leaves this machine: only rehearsals are possible", hint)
+
+
+def _is_rehearsing(config: Config) -> bool:
+    return all(transport_module(way.use).LOCAL for way in config.transports.values())
 
 
 def _safely_named(name: str, look: Callable[[], Iterator[Line]]) -> Iterator[Line]:
@@ -242,6 +257,29 @@ def _transport(project: Path, way: TransportConfig, environ: Mapping[str, str]) 
             yield Line(
                 "warn", "", said, "look for DKIM-Signature in a mailer test to yourself; opendkim or rspamd sign"
             )
+
+
+def _sender(config: Config, public: Public) -> Iterator[Line]:
+    """What receivers look up: by the rules of `mailer check --online`, in their words."""
+    publication = config.publication
+    outside = look_at_sender(publication, public)
+    known = ignored(config.checks, datetime.now(publication.timezone).date())
+    sender = Sender(publication, outside, config.bounce_addresses)
+    findings = [each for each in sender_findings(sender) if each.rule not in known]
+    for each in findings:
+        level: Literal["warn", "fail"] = "fail" if each.severity == "error" else "warn"
+        yield Line(level, "sender", f"{each.message} [{each.rule}]", each.fix)
+    if outside.domain is None:
+        yield Line("ok", "sender", f"{publication.domain} is a name reserved for examples: the DNS is not asked")
+    elif not findings:
+        domain = outside.domain
+        records = {"SPF": domain.spf, "DMARC": domain.dmarc, "DKIM": domain.dkim, "MX": domain.mx}
+        there = ", ".join(name for name, found in records.items() if found)
+        yield Line("ok", "sender", f"{domain.name}: {there} in the DNS")
+    if outside.one_click and not any(each.rule == "U014" for each in findings):
+        yield Line("ok", "sender", f"{publication.unsubscribe_url} answers as RFC 8058 asks")
+    elif publication.unsubscribe_url and not outside.one_click:
+        yield Line("ok", "sender", f"{publication.unsubscribe_url} is at a name reserved for examples: it is not asked")
 
 
 def _is_loopback(host: str) -> bool:

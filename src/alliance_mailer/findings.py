@@ -5,10 +5,11 @@ import os
 import re
 import shutil
 import sys
+import textwrap
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
-from textwrap import fill, wrap
+from functools import partial
 from typing import Any
 
 from wcwidth import width
@@ -41,7 +42,7 @@ def as_text(findings: Sequence[Finding], proof: Proof, rules: int) -> Iterator[s
         yield from _excerpt(finding)
         if (finding.rule, finding.fix) not in told:
             told.add((finding.rule, finding.fix))
-            first, *more = wrap(finding.fix, _room(), break_long_words=False, break_on_hyphens=False)
+            first, *more = textwrap.wrap(finding.fix, _room(), break_long_words=False, break_on_hyphens=False)
             yield f"{' ' * 6} {styled('=', '34')} {first}"
             yield from (f"{' ' * 9}{line}" for line in more)
         yield ""
@@ -94,9 +95,9 @@ def _sum(findings: Sequence[Finding], proof: Proof, rules: int) -> Iterator[str]
     counts = Counter(finding.severity for finding in findings)
     words = [styled(_count(counts[kind], kind), f"1;{_COLOURS[kind]}") for kind in _COLOURS if counts[kind]]
     if words:
-        yield f"{', '.join(words)}, by {rules} rules"
+        yield f"{', '.join(words)}, by {_count(rules, 'rule')}"
     else:
-        yield f"{styled('✓', '1;32')} {proof.issue.file}: nothing found by {rules} rules"
+        yield f"{styled('✓', '1;32')} {proof.issue.file}: nothing found by {_count(rules, 'rule')}"
     spent = budget(proof)
     share = min(1.0, spent.bytes / CLIP)
     colour = "32" if share < 0.8 else "33" if share < 1 else "31"
@@ -128,17 +129,18 @@ def as_list() -> Iterator[str]:
 
 def explained(rule: Rule) -> Iterator[str]:
     """One rule, in full."""
-    room = min(shutil.get_terminal_size((100, 24)).columns, 90)
+    width = min(shutil.get_terminal_size((100, 24)).columns, 90)
+    fill = partial(textwrap.fill, width=width, break_long_words=False, break_on_hyphens=False)  # to be copied
     yield f"{styled(rule.id, '1')}  {styled(rule.severity, _COLOURS[rule.severity])}, {rule.family}"
     yield ""
-    yield fill(f"{rule.title}.", room)
-    yield fill(rule.why, room)
+    yield fill(f"{rule.title}.")
+    yield fill(rule.why)
     yield ""
-    yield fill(rule.fix, room, initial_indent="  do      ", subsequent_indent=" " * 10)
-    yield fill(rule.source, room, initial_indent="  source  ", subsequent_indent=" " * 10)
+    yield fill(rule.fix, initial_indent="  do      ", subsequent_indent=" " * 10)
+    yield fill(rule.source, initial_indent="  source  ", subsequent_indent=" " * 10)
     comment = f"<!-- check: ignore {rule.id} because … --> on the line or above it"
     setting = f'[check] ignore = [{{ rule = "{rule.id}", reason = "…" }}]'
-    yield fill(f"{comment}; or {setting}", room, initial_indent="  ignore  ", subsequent_indent=" " * 10)
+    yield fill(f"{comment}; or {setting}", initial_indent="  ignore  ", subsequent_indent=" " * 10)
 
 
 # Programs ------------------------------------------------------------------------------------------------------------

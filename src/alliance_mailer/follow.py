@@ -3,7 +3,7 @@
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -31,7 +31,7 @@ _ALONE = 10.0  # seconds without any worker before that is said
 
 def hand_over(
     project: Path, config: Config, chosen: TransportConfig, ledger: PostgresLedger, sending: Sending, edition: Edition,
-    plan: Callable[[], None],
+    plan: Callable[[], None], allowed: Mapping[str, str],
 ) -> None:  # fmt: skip
     """Plan, and put the jobs into the queue, in one transaction: both are there, or none.
 
@@ -46,7 +46,7 @@ def hand_over(
         Orders(ledger).give(order, data)
         tally = ledger.tally(sending)
         defer_shares(ledger.connection, sending, tally.waiting + tally.deferred)
-        Writer(project, ledger, sending, key).begin()
+        Writer(project, ledger, sending, key, allowed).begin()
 
 
 def stop(ledger: PostgresLedger, sending: Sending) -> bool:

@@ -9,7 +9,7 @@ import secrets
 import time
 from array import array
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -131,7 +131,9 @@ def _state(receipt: Receipt, letter: str) -> str:
 class Writer:
     """Writes the receipt of a sending that this process holds, once it is planned."""
 
-    def __init__(self, project: Path, ledger: Ledger, sending: Sending, key: bytes) -> None:
+    def __init__(
+        self, project: Path, ledger: Ledger, sending: Sending, key: bytes, allowed: Mapping[str, str] | None = None
+    ) -> None:
         """`ledger` is the one that the run writes to. Raises SentElsewhere as `find_receipt` does."""
         self._path, self._ledger, self._sending, self._key = receipt_file(project, sending.issue), ledger, sending, key
         self._planned, known = ledger.planned(sending), find_receipt(project, ledger, sending.issue, key)
@@ -139,6 +141,8 @@ class Writer:
         # With another key its strangers mean nothing; of another edition, which nobody has got, they are none.
         is_kept = known and known.key == key_mark(key) and (known.is_sent or known.edition == edition)
         self._known = known if is_kept else None
+        earlier = self._known.allow if self._known else {}
+        self._allowed = {**earlier, **(allowed or {})}
         self._stamped: Receipt | None = None  # it said it all when this run began
         self._touched = set[str]()  # to whom this run has sent since, or tried to; no more than a few
         self._cost, self._written = 0.0, time.monotonic()
@@ -210,6 +214,7 @@ class Writer:
             "begun": self._known.begun if self._known else now,
             "written": now,
             "finished": finished,
+            **({"allow": self._allowed} if self._allowed else {}),
             "serial": serial,
             "key": key_mark(self._key),
         }

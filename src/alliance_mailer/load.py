@@ -37,7 +37,10 @@ def compiled(project: Path, config: Config, number: str, *, mark: str = "") -> t
 
 def proof(project: Path, config: Config, issue: Issue, edition: Edition, *, people: bool = True) -> Proof:
     """What the checks look at; with the persons on the lists, which a sending looks at anyway."""
-    return pull(project, issue, edition, preferences=config.checks, key_lines=config.lines, people=people)
+    return pull(
+        project, issue, edition, preferences=config.checks, key_lines=config.lines,
+        bounce_addresses=config.bounce_addresses, people=people,
+    )  # fmt: skip
 
 
 def check(project: Path, config: Config, issue: Issue, edition: Edition) -> list[Finding]:

@@ -12,7 +12,7 @@ import ssl
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin
@@ -67,7 +67,8 @@ class Domain:
     spf_lookups: int = 0  # that a receiver needs (RFC 7208, 4.6.4)
     dmarc: tuple[str, ...] | None = ()
     dmarc_at: str = ""  # the domain that has the record (RFC 9989: the walk up the tree)
-    dkim: tuple[str, ...] = ()  # the usual selectors under which there is a key
+    organisation: str = ""  # whose domains are aligned with each other, as that walk says
+    dkim: Mapping[str, str] = field(default_factory=dict)  # the keys under the usual selectors; no revoked ones
     mx: tuple[str, ...] | None = ()
 
 
@@ -88,18 +89,27 @@ def ask_domain(name: str, resolver: "dns.resolver.Resolver | None" = None) -> Do
     """The records of a sender's domain."""
     import dns.resolver
 
-    ask = _Asker(resolver or dns.resolver.Resolver())
-    spf = ask.texts(name, "v=spf1")
-    if spf is None:  # there is no DNS to be had: no use in waiting for each of the others
+    try:
+        ask = _Asker(resolver or dns.resolver.get_default_resolver())
+    except dns.resolver.NoResolverConfiguration:
         return Domain(name, None, dmarc=None, mx=None)
-    dmarc, at = ask.dmarc(name)
+    spf = ask.texts(name, "v=spf1")
+    if spf is None or not (spf or ask.knows_the_root):  # no use in waiting for each of the others
+        return Domain(name, None, dmarc=None, mx=None)
+    dmarc, at, organisation = ask.dmarc(name)
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         keys = pool.map(lambda each: ask.texts(f"{each}._domainkey.{name}") or (), SELECTORS)
-        published = tuple(
-            each for each, texts in zip(SELECTORS, keys, strict=True) if any("p=" in text for text in texts)
-        )
+        # An empty p= is a key that was withdrawn (RFC 6376, 3.6.1).
+        held = ((each, text) for each, texts in zip(SELECTORS, keys, strict=True) for text in texts)
+        published = {each: text for each, text in held if tags(text).get("p")}
     lookups = ask.lookups(spf[0], {name}) if spf else 0
-    return Domain(name, spf, lookups, dmarc, at, published, ask.records(name, "MX"))
+    return Domain(name, spf, lookups, dmarc, at, organisation, published, ask.records(name, "MX"))
+
+
+def tags(record: str) -> dict[str, str]:
+    """The tags of a DKIM or DMARC record: p=none is {"p": "none"}; blanks count for nothing."""
+    pairs = (part.partition("=") for part in record.split(";") if "=" in part)
+    return {name.strip(): re.sub(r"\s", "", value) for name, _, value in pairs}
 
 
 class _Asker:
@@ -122,6 +132,11 @@ class _Asker:
             return tuple(b"".join(record.strings).decode("utf-8", "replace") for record in answer)
         return tuple(record.to_text() for record in answer)
 
+    @property
+    def knows_the_root(self) -> bool:
+        """Whether this is the DNS of the internet; cut off from it, some resolvers deny every name."""
+        return bool(self.records(".", "NS"))
+
     def texts(self, name: str, beginning: str = "") -> tuple[str, ...] | None:
         records = self.records(name, "TXT")
         if records is None:
@@ -129,14 +144,23 @@ class _Asker:
         low = beginning.lower()
         return tuple(text for text in records if text.lower().split(" ")[0].split(";")[0].strip().startswith(low))
 
-    def dmarc(self, name: str) -> tuple[tuple[str, ...] | None, str]:
+    def dmarc(self, name: str) -> tuple[tuple[str, ...] | None, str, str]:
+        """The record that holds for a name, where it stands, and the organisation's domain (RFC 9989, 4.10)."""
         labels = name.split(".")
+        records: tuple[str, ...] = ()
+        at, organisation = "", name
         for start in range(max(0, len(labels) - 8), len(labels) - 1):
-            at = ".".join(labels[start:])
-            found = self.texts(f"_dmarc.{at}", "v=DMARC1")
-            if found is None or found:
-                return found, at
-        return (), ""
+            here = ".".join(labels[start:])
+            found = self.texts(f"_dmarc.{here}", "v=DMARC1")
+            if found is None:
+                return records or None, at, organisation
+            if found:
+                records, at = (records, at) if records else (found, here)
+                suffix = tags(found[0]).get("psd", "u")
+                organisation = ".".join(labels[max(0, start - 1) :]) if suffix == "y" else here
+                if suffix != "u":
+                    break
+        return records, at, organisation
 
     def lookups(self, record: str, seen: set[str]) -> int:
         """How many queries evaluating an SPF record takes, those of what it includes as well."""
@@ -250,10 +274,20 @@ def _sent(client: "httpx.Client", method: str, url: str, public: Public, **conte
         answer.close()
 
 
+def _has_dns() -> bool:
+    import dns.resolver
+
+    with suppress(dns.resolver.NoResolverConfiguration):
+        return _Asker(dns.resolver.get_default_resolver()).knows_the_root
+    return False
+
+
 def _address(host: str, port: int, public: Public) -> str:
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError):
+    except (OSError, UnicodeError) as error:
+        if getattr(error, "errno", None) in (socket.EAI_AGAIN, socket.EAI_FAIL) or not _has_dns():
+            raise ValueError(f"{host} cannot be looked up: no network, or its DNS fails") from None
         raise ValueError(f"there is no host {host}") from None
     addresses = [str(each[4][0]) for each in found]
     for address in addresses:

@@ -1,8 +1,9 @@
 """Whom a run of `mailer send` is for, from the ledger, the receipt and the lists. Nothing is said or sent here."""
 
 import difflib
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -26,7 +27,7 @@ class Request:
     dry_run: bool = False
     limit: int | None = None
     to_new: bool = False
-    allow: frozenset[str] = frozenset()
+    allow: Mapping[str, str] = field(default_factory=dict)  # rules to be passed over, and why
     yes: bool = False
 
 
@@ -40,6 +41,7 @@ class Mailing:
     edition: Edition
     chosen: TransportConfig
     request: Request
+    allowed: Mapping[str, str]  # the rules whose mistakes are passed over, and why
 
     @property
     def sending(self) -> Sending:
@@ -70,7 +72,7 @@ class Mailing:
         options += [f"--transport {self.chosen.name}"] if self.chosen.name != "default" else []
         options += [f"--limit {request.limit}"] if request.limit else []
         options += ["--to-new"] if request.to_new else []
-        options += [f"--allow {rule}" for rule in sorted(request.allow)]
+        options += [f"--allow {rule}={shlex.quote(reason)}" for rule, reason in sorted(request.allow.items())]
         return f"mailer send {' '.join(options)}"
 
     def this_time(self, count: int) -> int:

@@ -21,7 +21,7 @@ import sys
 from array import array
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from hashlib import blake2b
 from pathlib import Path
@@ -56,6 +56,7 @@ class Receipt:
     finished: bool
     hashes: "array[int]"  # ascending
     letters: str  # one for each
+    allow: Mapping[str, str] = field(default_factory=dict)  # rules of the checks that were passed over, and why
 
     def place(self, person: int) -> int | None:
         """Where a person stands; None where nowhere."""
@@ -157,6 +158,7 @@ def _read(path: Path, name: str, issue: str, _unchanged: tuple[int, ...]) -> Rec
             found["finished"] is True,
             _big_endian(hashes),
             "".join(letters),
+            {str(rule): str(reason) for rule, reason in dict(found.get("allow", {})).items()},
         )
         if len(hashes) != len(receipt.letters) or not set(receipt.letters.lower()) <= STATE_OF.keys():
             raise ValueError("its people and their states do not fit together")

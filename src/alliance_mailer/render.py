@@ -101,7 +101,8 @@ def _theme(issue: Issue, templates: Path, markers: Markers) -> Theme:
     if not (folder / _MESSAGE).is_file():
         known = [path.parent.name for path in templates.glob(f"*/{_MESSAGE}")]
         message = f'there is no template "{issue.template}"{did_you_mean(issue.template, known)}'
-        raise InputError(Problem(issue.file, None, message, f"make {templates.name}/{issue.template}/{_MESSAGE}"))
+        line = issue.lines.get("template")
+        raise InputError(Problem(issue.file, line, message, f"make {templates.name}/{issue.template}/{_MESSAGE}"))
     return Theme(folder, f"{templates.name}/{issue.template}", markers)
 
 

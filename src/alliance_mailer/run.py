@@ -3,7 +3,7 @@
 import contextlib
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -112,10 +112,11 @@ def run_sending(
     limit: int | None = None,
     clock: Callable[[], datetime] = now,
     repeats: Sequence[KeyedRequest] = (),
+    allowed: Mapping[str, str] | None = None,
 ) -> Ending:
     """Send to whom `plan` planned and who is left of earlier plans: about so many `people`. First, what is `in_doubt`.
 
-    `tally`: before `plan`.
+    `tally`: before `plan`. `allowed`: the rules that were passed over, and why, for the receipt.
 
     Raises ConfigError, TransportRefused or TryLater where there is no way out at all; nothing is planned then.
     And SentElsewhere or TryLater where there can be no receipt; people are planned then, and nothing is sent.
@@ -142,7 +143,7 @@ def run_sending(
     with interruptible() as interrupted, contextlib.ExitStack() as unused:
         unused.callback(_close, ready)
         plan()
-        receipt = None if sending.rehearsal else Writer(project, ledger, sending, key)
+        receipt = None if sending.rehearsal else Writer(project, ledger, sending, key, allowed)
         if receipt:
             receipt.begin()
         hard_bounces = 0

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, cast
 
 from .approval import Approval, facts_of, refuse_drift, require
 from .approval_file import read_approval
-from .checks import RULES, Finding, errors_in
+from .checks import Finding, errors_in
 from .config import Config
 from .contact import Contact, read_lists
 from .edition import Edition
-from .errors import CheckFailed, NotApproved, UsageError, did_you_mean
+from .errors import CheckFailed, NotApproved, UsageError
 from .forgotten import recognised
 from .handover import Writer, find_receipt
 from .issue import Issue
@@ -63,19 +63,19 @@ def send_issue(
     if approval or config.approval.required:
         facts = facts_of(project, issue, edition)
         require(approval, facts, issue.number, required=config.approval.required, project=project)
-    for rule in request.allow - RULES.keys():
-        raise UsageError(f"--allow: there is no rule {rule}{did_you_mean(rule, RULES)}", hint="mailer check --help")
     local = transport_module(chosen.use).LOCAL
     report.findings(findings, as_warnings=local)
     # Who lacks a field is said below, person by person.
-    refused = [] if local else errors_in(findings, {*request.allow, *(approval.allow if approval else ()), "M010"})
-    if refused:
-        rules = " ".join(f"--allow {rule}" for rule in dict.fromkeys(finding.rule for finding in refused))
-        mistakes = "a mistake" if len(refused) == 1 else f"{len(refused)} mistakes"
-        raise CheckFailed(f"issue {issue.number} is not sent: {mistakes} in it", hint=f"mend that, or {rules}")
+    mistakes = [] if local else errors_in(findings, {"M010"})
+    reasons = {**(approval.allow if approval else {}), **request.allow}
+    allowed = {each.rule: reasons[each.rule] for each in mistakes if each.rule in reasons}
+    if refused := errors_in(mistakes, allowed):
+        rules = " ".join(f'--allow {rule}="why"' for rule in dict.fromkeys(finding.rule for finding in refused))
+        count = "a mistake" if len(refused) == 1 else f"{len(refused)} mistakes"
+        raise CheckFailed(f"issue {issue.number} is not sent: {count} in it", hint=f"mend that, or {rules}")
     ledger = open_ledger(config.ledger, dry_run=request.dry_run, durability=config.durability)
     with contextlib.closing(ledger), contextlib.ExitStack() as held:
-        mailing = Mailing(project, config, issue, edition, chosen, request)
+        mailing = Mailing(project, config, issue, edition, chosen, request, allowed)
         run = _Run(mailing, ledger, report, approval, clock, held.close)
         if run.by_workers and run.is_under_way:
             return run.follow()
@@ -194,7 +194,8 @@ class _Run:
 
     def _writer(self) -> Writer:
         project, config = self.mailing.project, self.mailing.config
-        return Writer(project, self.ledger, self.mailing.sending, signing_key(project, config.secret_env, os.environ))
+        key = signing_key(project, config.secret_env, os.environ)
+        return Writer(project, self.ledger, self.mailing.sending, key, self.mailing.allowed)
 
     # Meanwhile -----------------------------------------------------------------------------------------------------
 
@@ -216,7 +217,7 @@ class _Run:
                 mailing.project, mailing.config, mailing.chosen, self.ledger, mailing.sending, mailing.edition,
                 tally=plan.tally, people=total, fresh=plan.fresh, plan=lambda: self._write(plan),
                 settled=progress.settled, waits=progress.waits, limit=limit, clock=self.clock,
-                repeats=plan.repeats,
+                repeats=plan.repeats, allowed=mailing.allowed,
             )  # fmt: skip
         if self.by_workers and not ending.stopped and not ending.interrupted:
             return self._hand_over(plan)
@@ -228,7 +229,7 @@ class _Run:
         mailing, shared = self.mailing, cast("PostgresLedger", self.ledger)
         hand_over(
             mailing.project, mailing.config, mailing.chosen, shared, mailing.sending, mailing.edition,
-            lambda: self._write(plan),
+            lambda: self._write(plan), mailing.allowed,
         )  # fmt: skip
         self.let_go()
         return self.follow()

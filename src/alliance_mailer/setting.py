@@ -67,6 +67,7 @@ class Setting:
     default: str
     meaning: str
     read: Callable[[Any], Any]
+    example: str = ""  # for who wrote something else, where the default says little
 
 
 def mistake(value: object, words: str) -> ValueError:

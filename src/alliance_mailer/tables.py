@@ -50,7 +50,7 @@ class Tables:
         try:
             return {key: about.read(value)}
         except ValueError as error:
-            self.problem(path, f"{path}: {error}", f"{key} = {about.default}")
+            self.problem(path, f"{path}: {error}", f"{key} = {about.example or about.default}")
             return {}
 
     def strings(self, name: str, table: dict[str, Any], known: Collection[str]) -> dict[str, str]:

@@ -35,6 +35,7 @@ def tell_plan(report: Report, mailing: Mailing, plan: Plan, now: datetime) -> No
     notes, provider = list(mailing.traits.notes), mailing.traits.name
     if plan.doubtful:
         notes.append(f"{people(plan.doubtful)} in doubt: {provider} is asked once more, with the same key")
+    notes += [f"allowed: {rule}, {reason}" for rule, reason in mailing.allowed.items()]
     report.plan(edition, _who(mailing, plan), mailing.banner, total, size, _time(mailing, total), notes)
     issue = mailing.issue
     if issue.send_at and to_instant(issue.send_at, mailing.config.publication.timezone) > now:

@@ -52,7 +52,10 @@ def pulled(folder: Path) -> Proof:
     issue = load_issue(folder, "2.6")
     rendered = render(issue, config.publication, folder / "templates")
     edition = compile_edition(rendered, config.publication, issue.number, issue.file)
-    return pull(folder, issue, edition, preferences=config.checks, key_lines=config.lines)
+    return pull(
+        folder, issue, edition, preferences=config.checks, key_lines=config.lines,
+        bounce_addresses=config.bounce_addresses,
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from alliance_mailer.checks import Proof
 from alliance_mailer.outside import Domain, Outside, Visit
 from alliance_mailer.picture import Picture
 
+from .keys import RSA_512, RSA_1024, RSA_2048
 from .proofs import BEFORE, CLIENT, INLINE, ISSUE, LIST, PAGE, TEXT, TOML, Edit, Seed
 
 
@@ -32,6 +33,11 @@ def inline(old: str, new: str) -> tuple[Edit]:
 
 def toml(old: str, new: str) -> tuple[Edit]:
     return (Edit(TOML, old, new),)
+
+
+def bounces(domain: str) -> tuple[Edit]:
+    transport = f'[transports.live]\nuse = "smtp"\nhost = "relay.net"\nbounce_address = "b+{{key}}@{domain}"\n'
+    return toml("[check]\n", f"{transport}\n[check]\n")
 
 
 def text_part(template: str) -> tuple[Edit]:
@@ -62,8 +68,9 @@ def _long_boundary(raw: bytes) -> bytes:
 
 def outside(**facts):
     known = Domain(
-        "allies.org", ("v=spf1 -all",), 0, ("v=DMARC1; p=none",), "allies.org", ("mail",), ("10 mx.allies.org.",)
-    )
+        "allies.org", ("v=spf1 -all",), 0, ("v=DMARC1; p=none",), "allies.org", "allies.org",
+        {"mail": f"v=DKIM1; p={RSA_2048}"}, ("10 mx.allies.org.",),
+    )  # fmt: skip
     domain = replace(known, **facts.pop("domain", {}))
     return lambda proof: replace(proof, outside=Outside(domain, **facts))
 
@@ -72,6 +79,12 @@ def _transparent(proof: Proof) -> Proof:
     (name,) = proof.issue.pictures
     png = Picture(b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\1\0\0\0\1\x08\6\0\0\0", "png", 1, 1)
     return replace(proof, issue=replace(proof.issue, pictures={name: png}))
+
+
+def _huge(proof: Proof) -> Proof:
+    (name,) = proof.issue.pictures
+    photograph = replace(proof.issue.pictures[name], width=4000, height=3000)
+    return replace(proof, issue=replace(proof.issue, pictures={name: photograph}))
 
 
 def _same_story(proof: Proof) -> Proof:
@@ -138,18 +151,21 @@ SEEDS = [
     Seed("M010", issue('contact.first_name | default("friend")', "contact.city")),
     Seed("M011", issue("Sasakawa", "Sasa\u200bkawa")),
     Seed("M011", issue("Sasakawa USA", "S\u0430sakawa USA")),
+    Seed("M012", template('<p class="org">', '<p class="org">\u0092')),
     # structure
     Seed("A001", raw=swap(b"<!DOCTYPE html>", b""), at=""),
     Seed("A002", template(' lang="{{ publication.language }}"', "")),
     Seed("A003", template("<mj-title>{{ issue.subject }}</mj-title>", ""), at=""),
     Seed("A012", template('href="#headlines"', 'href="#headline"')),
     Seed("A012", template('<p class="org">', '<p class="org" id="headlines">')),
+    Seed("A012", template('<a name="{{ anchor }}" id="{{ anchor }}"></a>', '<b id="{{ anchor }}"></b>'), at='href="#headlines"', severity="warning"),
     Seed("A014", template('<p class="org">', '<form></form><p class="org">')),
     Seed("A014", template('<p class="org">', '<p class="org" onclick="alert(1)">')),
     Seed("A014", template('<a href="#headlines">', '<a href="javascript:alert(1)">'), also=("L001",)),
     # who does not see it, or not well
     Seed("A004", issue('  alt: "Two islands of crystal rise from a navy sea, joined by a suspension bridge in front of a vermilion sun."\n', ""), at="src: 2.6-hero.jpg"),
     Seed("A004", issue('alt: "Two', 'alt: "Image of two'), at="src: 2.6-hero.jpg", severity="warning"),
+    Seed("A004", issue('alt: "Two islands of crystal rise from a navy sea, joined by a suspension bridge in front of a vermilion sun."', 'alt: "image1"'), at="src: 2.6-hero.jpg", severity="warning"),
     Seed("A004", template('<p class="org">', '<img src="https://allies.org/a.png" width="20" /><p class="org">')),
     Seed("A005", template('<table role="presentation" class="full"', '<table class="full"')),
     Seed("A006", template("<h1>{{ issue.title }}</h1>", "<h2>{{ issue.title }}</h2>"), at=""),
@@ -179,12 +195,23 @@ SEEDS = [
     Seed("C014", template('<p class="org">', '<p class="org" style="background-color:#ffffff;background-image:url(https://allies.org/a.png)">'), also=("A008",)),
     Seed("C015", inline(".org { margin: 0px", ".org { color: #16181d !important; margin: 0px")),
     Seed("C016", client(".größe { color: #16181d }\n")),
+    Seed("C018", client(".a { color: #16181d!important }\n")),
+    Seed("C018", client(".a { color: #16181d !IMPORTANT }\n")),
+    Seed("C019", inline(".org { margin: 0px", ".org { border-top: 10px solid #16181d; margin: 0px")),
     # mail programs
     Seed("C008", inline(".story { padding", ".story { float: left; padding"), at=".story { float"),
     Seed("C008", template('<p class="org">', '<video src="https://allies.org/a.mp4"></video><p class="org">')),
     Seed("C008", template('<p class="org">', '<img src="https://allies.org/a.webp" alt="" width="20" /><p class="org">')),
+    Seed("C008", template('<p class="org">', '<img src="https://allies.org/a.avif?v=2" alt="" width="20" /><p class="org">')),
+    Seed("C008", template('<p class="org">', '<img src="https://allies.org/a.svg" alt="" width="20" /><p class="org">')),
     Seed("C009", page=_no_word_tables, at="mj-section"),
+    Seed("C009", page=lambda page: re.sub('(<!--.if mso[^>]*><table[^>]*width=")640', r"\g<1>800", page, count=1), at=""),
     Seed("C012", template(' width="{{ hero.width }}"', "")),
+    Seed("C012", template('<p class="org">', '<img src="https://allies.org/a.png" alt="" width="20" height="20px" /><p class="org">')),
+    Seed("C012", template('width="{{ hero.width }}"{% if', 'width="1280"{% if')),
+    Seed("C012", template('style="max-width:{{ hero.width }}px;', 'style="height:320px;max-width:{{ hero.width }}px;')),
+    Seed("C012", template('style="max-width:{{ hero.width }}px;', 'style="display:inline;max-width:{{ hero.width }}px;')),
+    Seed("C012", facts=_huge, at="src: 2.6-hero.jpg"),
     Seed("C013", template('<meta name="color-scheme" content="light dark" />', ""), at=""),
     Seed("C017", facts=_transparent, at="2.6-hero.jpg"),
     # links
@@ -196,6 +223,8 @@ SEEDS = [
     Seed("L003", issue("(https://ustr.gov/) to a pact", "(https://me@ustr.gov/) to a pact")),
     Seed("L003", issue("(https://ustr.gov/) to a pact", "(https://bit.ly/3xyz) to a pact"), severity="warning"),
     Seed("L003", issue("(https://ustr.gov/) to a pact", "(https://example.com/pact) to a pact"), severity="info"),
+    Seed("L003", issue("(https://ustr.gov/) to a pact", "(https://\u0430\u0440\u0440\u04cf\u0435.com/) to a pact")),
+    Seed("L003", issue("(https://ustr.gov/) to a pact", "(https://xn--pple-43d.com/) to a pact")),
     Seed("L004", issue("[put their names](https://ustr.gov/)", "[www.ustr.gov/pact](https://ustr.evil.org/)")),
     Seed("L004", issue("[digest@example.org](mailto:digest@example.org)", "[digest@allies.org](mailto:other@allies.org)")),
     Seed("L005", issue("Thank you for reading", " ".join("[and](https://allies.org/)" for _ in range(6)) + " Thank you for reading")),
@@ -203,6 +232,12 @@ SEEDS = [
     Seed("L009", issue("[digest@example.org](mailto:digest@example.org)", "[us](mailto:digest)")),
     Seed("L010", issue("(https://ustr.gov/) to a pact", "(https://ustr.gov/?utm_source=digest) to a pact")),
     Seed("L010", template('<p class="org">', '<img src="https://allies.org/a.gif" alt="" width="1" height="1" /><p class="org">')),
+    Seed("L010", template('<p class="org">', '<img src="https://allies.org/a.gif" alt="" width="9" style="width:1px;height:1px" /><p class="org">')),
+    Seed("L015", template('<p class="org">', '<img src="a.png" alt="A bridge" width="20" /><p class="org">')),
+    Seed("L015", template('<p class="org">', '<img src="" alt="A bridge" width="20" /><p class="org">')),
+    Seed("L015", template('<p class="org">', '<img src="https://127.0.0.1:8000/a.png" alt="A bridge" width="20" /><p class="org">')),
+    Seed("L015", template('<p class="org">', '<img src="http://allies.org/a.png" alt="A bridge" width="20" /><p class="org">'), severity="warning"),
+    Seed("L015", issue("Thank you for reading", "![A bridge](https://intranet/a.png) Thank you for reading"), also=("C012",)),
     # what it says
     Seed("L006", page=lambda page: page.replace("</body>", '<img src="https://allies.org/a.png" alt="a" width="9">' * 30 + "</body>"), at=""),
     Seed("L007", issue("Thank you for reading", "Act now and thank you for reading")),
@@ -229,12 +264,18 @@ SEEDS = [
     Seed("E011", (Edit(ISSUE, "Thank you for reading", "Send an e-mail. Thank you for reading"), Edit(TOML, "", '\n[check.terms]\n"e-mail" = "email"\n'))),
     Seed("E012", issue("Thank you for reading", "Thank you you for reading")),
     Seed("E013", issue("“La Perouse 23,”", '"La Perouse 23,"')),
+    Seed("E014", issue("(https://ustr.gov/) to a pact", "(javascript:alert(1)) to a pact")),
+    Seed("E014", issue("(https://ustr.gov/) to a pact", "(https://ustr.gov/the pact) to a pact")),
+    Seed("E014", issue("(https://ustr.gov/) to a pact", " (https://ustr.gov/) to a pact")),
+    Seed("E014", issue("(https://ustr.gov/) to a pact", "[pact] to a pact")),
+    Seed("E014", issue("Thank you for reading", "** Thank you** for reading"), severity="warning"),
     # the template
     Seed("T001", template("<mj-text>\n          <table", "<mj-foo></mj-foo><mj-text>\n          <table")),
     Seed("T002", template('<mj-text css-class="read"', '<mj-text colour="#16181d" css-class="read"')),
     Seed("T003", template('<mj-section css-class="paper mast"', '<mj-text>Hello</mj-text><mj-section css-class="paper mast"'), also=("A008",)),
     Seed("T003", template('<mj-text css-class="read" padding="38px', '<p>Hello</p><mj-text css-class="read" padding="38px'), also=("A009",)),
     Seed("T004", template('padding="38px 40px 30px 72px"', 'padding="38px 40px 30px 72"')),
+    Seed("T004", template('css-class="paper mast" background-color="#ffffff"', 'css-class="paper mast" background-color="snowhite"')),
     Seed("T004", template('align="right"', 'align="start"')),
     Seed("T005", template('<mj-section css-class="paper mast"', '<mj-section gutter="4px" css-class="paper mast"')),
     Seed("T006", template('mj-class="label" css-class="read foot"', 'mj-class="lable" css-class="read foot"')),
@@ -257,7 +298,15 @@ SEEDS = [
     Seed("U010", facts=outside(domain={"mx": ()}), at="from =", severity="warning"),
     Seed("U011", facts=outside(domain={"dmarc": ()}), at="from ="),
     Seed("U011", facts=outside(domain={"dmarc": ("v=DMARC1; p=none; pct=100",)}), at="from =", severity="info"),
-    Seed("U012", facts=outside(domain={"dkim": ()}), at="from ="),
+    Seed("U012", facts=outside(domain={"dkim": {}}), at="from ="),
+    Seed("U009", facts=outside(domain={"dkim": {"s1": f"k=rsa; p={RSA_1024}"}}), at="from ="),
+    Seed("U009", facts=outside(domain={"dkim": {"s1": f"p={RSA_512}"}}), at="from =", severity="error"),
+    Seed("U013", bounces("relay.net"), facts=outside(domain={"dkim": {}}), also=("U012",), at="bounce_address ="),
+    Seed("U013", bounces("relay.net"), facts=outside(), at="bounce_address =", severity="info"),
+    Seed("U013", bounces("bounces.allies.org"), facts=outside(domain={"dmarc": ("v=DMARC1; aspf=s",)}), at="bounce_address =", severity="info"),
+    Seed("U014", facts=outside(one_click=Visit(error="there is no host u.allies.org")), at="unsubscribe_url ="),
+    Seed("U014", facts=outside(one_click=Visit(error="no answer in 5 seconds")), at="unsubscribe_url =", severity="warning"),
+    Seed("U010", facts=outside(domain={"dmarc": None}), at="from =", severity="warning"),
     Seed("U014", facts=outside(one_click=Visit(302)), at="unsubscribe_url ="),
     Seed("U014", facts=outside(one_click=Visit(200), sets_cookie=True), at="unsubscribe_url ="),
 ]  # fmt: skip

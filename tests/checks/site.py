@@ -1,5 +1,6 @@
 """A web server on this machine with all kinds of answers."""
 
+import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -51,12 +52,14 @@ class Pages(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def site_on_this_machine() -> Iterator[tuple[str, list[str]]]:
+def site_on_this_machine(tls: ssl.SSLContext | None = None) -> Iterator[tuple[str, list[str]]]:
     """The site's address, and what it was asked."""
     handler = type("Site", (Pages,), {"asked": []})
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        if tls:
+            server.socket = tls.wrap_socket(server.socket, server_side=True)
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
-        yield f"http://127.0.0.1:{server.server_address[1]}", handler.asked
+        yield f"{'https' if tls else 'http'}://127.0.0.1:{server.server_address[1]}", handler.asked
         server.shutdown()
         thread.join()

@@ -90,6 +90,7 @@ def test_strict_counts_warnings_but_no_remarks(broken, mailer):
         (("--issue", "2.6", "--skip", "X"), "error: --skip: there is no rule X"),
         (("--issue", "2.6", "--format", "xml"), "error: --format: there is no form 'xml'"),
         (("--explain", "L1"), "error: --explain: there is no rule L1"),
+        (("--issue", "2.6", "--only", "L001", "--skip", "L001"), "error: --only and --skip leave no rule to run"),
         ((), "error: which issue?"),
     ],
 )

@@ -66,6 +66,11 @@ def test_settings_ignore_a_rule_until_a_day(clean: Proof, tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("line", "message"),
     [
+        ("ignore = [{}]", "check.ignore: an entry names no rule"),
+        ('ignore = [{ rule = 3, reason = "x" }]', "check.ignore: there is no rule '3' (mailer check --list)"),
+        ('ignore = ["L001"]', "check.ignore: found text, expected a list of tables with rule, reason, until"),
+        ('ignore = [{ rule = "l001", reason = "x" }]', """check.ignore: there is no rule 'l001' (did you mean "L001"?) (mailer check --list)"""),
+        ('clients = [""]', 'check.clients: found an empty text, expected a list such as ["gmail.*", "outlook.windows"]'),
         ("ignore = 3", "check.ignore: found a number, expected a list of tables with rule, reason, until"),
         ('ignore = [{ rule = "L001" }]', "check.ignore: L001 is to be ignored without a reason"),
         ('ignore = [{ rule = "L999", reason = "x" }]', "check.ignore: there is no rule 'L999' (mailer check --list)"),
@@ -82,6 +87,8 @@ def test_a_mistake_in_the_settings_is_told_with_its_line(line: str, message: str
         edited(clean, tmp_path / "digest", Edit(TOML, "[check]\n", f"[check]\n{line}\n"))
     (problem,) = told.value.problems
     assert problem.message == message
+    if "ignore" in line and "did you mean" not in message:
+        assert problem.hint == 'ignore = [{ rule = "L008", reason = "no archive yet", until = 2027-01-31 }]'
     lines = (tmp_path / "digest" / TOML).read_text().split("\n")
     assert lines[problem.line - 1] == line
 

@@ -11,7 +11,9 @@ import pytest
 from alliance_mailer.checks import Proof
 from alliance_mailer.checks.online import look_outside
 
+from .keys import RSA_512, RSA_1024, RSA_2048, RSA_3072
 from .proofs import ISSUE, TOML, Edit, found, pulled
+from .seeds import outside
 from .site import site_on_this_machine
 
 DAY = 24 * 3600
@@ -96,3 +98,21 @@ def test_the_command_asks_nothing_inside(site, linked: Proof, mailer, monkeypatc
     assert result.code == 0
     assert result.out.count("127.0.0.1 is 127.0.0.1, which is not on the open internet") == 4
     assert asked == []
+
+
+@pytest.mark.parametrize(
+    ("record", "said"),
+    [
+        (RSA_512, "512 bits"),
+        (RSA_1024, "1024 bits"),
+        (f"{RSA_1024[:100]} {RSA_1024[100:]}", "1024 bits"),  # blanks do not count (RFC 6376, 3.6.1)
+        ("MIGf", "no bits"),
+        ("?", "no bits"),
+        (RSA_2048, None),
+        (RSA_3072, None),
+    ],
+)
+def test_the_length_of_a_key(record: str, said: str | None, clean: Proof) -> None:
+    proof = outside(domain={"dkim": {"s1": f"v=DKIM1; k=rsa; p={record}"}})(clean)
+    messages = [finding.message for finding in found(proof, "U009")]
+    assert messages == ([f"the DKIM key s1._domainkey.allies.org has {said}"] if said else [])

@@ -7,8 +7,9 @@ import pytest
 from alliance_mailer.checks import Proof
 from alliance_mailer.outside import Visit
 
+from .keys import RSA_3072
 from .proofs import CLIENT, LIST, TEXT, TOML, Edit, Seed, found
-from .seeds import front, inline, issue, outside, template
+from .seeds import bounces, front, inline, issue, outside, template
 
 ALSO_RIGHT = [
     Seed("H002", (Edit(TOML, "digest@allies.org>", "digest@mail.allies.org>"),)),
@@ -39,8 +40,20 @@ ALSO_RIGHT = [
     Seed("C008", (Edit(CLIENT, "", "@media screen { .a { display: flex } }\n"),)),
     Seed("C008", template('<p class="org">', '<!--[if !mso]><!--><span style="float:left">&#160;</span><!--<![endif]--><p class="org">')),
     Seed("C008", (Edit(TOML, "[check]\n", '[check]\nclients = ["apple-mail.*"]\n'), *inline(".story { padding", ".story { float: left; padding"))),
+    Seed("C012", template('<p class="org">', '<img src="https://allies.org/a.png" alt="" width="20" height="20" /><p class="org">')),
+    Seed("C012", template('style="max-width:{{ hero.width }}px;', 'style="display:inline;vertical-align:top;max-width:{{ hero.width }}px;')),
+    Seed("C012", template('<p class="org">', '<table role="presentation"><tr><td><img src="https://allies.org/a.png" alt="a b" width="20" /><img src="https://allies.org/b.png" alt="c d" width="20" /></td></tr></table><p class="org">')),
+    Seed("C012", issue("Thank you for reading", "![A bridge](2.6-hero.jpg) Thank you for reading")),
+    Seed("C012", issue("Thank you for reading", "![A bridge](2.6-hero.jpg)\n\nThank you for reading")),
+    Seed("C008", (*template('<p class="org">', '<img src="https://allies.org/a.webp" alt="" width="20" /><p class="org">'), Edit(TOML, "[check]\n", '[check]\nclients = ["apple-mail.ios"]\n'))),
     Seed("L001", issue("(https://ustr.gov/) to a pact", "(#item-2) to a pact")),
     Seed("L003", issue("(https://ustr.gov/) to a pact", "(https://orbit.ly/) to a pact")),
+    Seed("L003", issue("(https://ustr.gov/) to a pact", "(https://яндекс.рф/) to a pact")),
+    Seed("L003", issue("(https://ustr.gov/) to a pact", "(https://xn--mnchen-3ya.de/) to a pact")),
+    Seed("L015", issue("Thank you for reading", "![A bridge](https://allies.org/a.png) Thank you for reading")),
+    Seed("C018", (Edit(CLIENT, "", ".a { color: #16181d !important }\n"),)),
+    Seed("C019", inline(".org { margin: 0px", ".org { border-top: 8px solid #16181d; margin: 0px")),
+    Seed("T004", template('css-class="paper mast" background-color="#ffffff"', 'css-class="paper mast" background-color="transparent"')),
     Seed("L004", issue("[put their names](https://ustr.gov/)", "[ustr.gov](https://www.ustr.gov/pact)")),
     Seed("L005", issue("Thank you for reading", " ".join("[and](https://allies.org/)" for _ in range(5)) + " Thank you")),
     Seed("L009", issue("(mailto:digest@example.org)", "(mailto:digest@example.org?subject=Subscribe)")),
@@ -56,6 +69,8 @@ ALSO_RIGHT = [
     Seed("E010", issue("On March 28, Ambassador", "On April 28, Ambassador")),
     Seed("E012", issue("Thank you for reading", "They know that that had had a reason")),
     Seed("E013", issue("“La Perouse 23,”", "“La Perouse 23”, the ‘old’ one,")),
+    Seed("E014", issue("Thank you for reading", "Write `[words](https://a b)`, and [sic] (as they do). Thank you for reading")),
+    Seed("E014", issue("Thank you for reading", "A **bold** word, 2 ** 3 and [1] [2]. Thank you for reading")),
     Seed("T002", template('<mj-text css-class="read"', '<mj-text font-weight="400" css-class="read"')),
     Seed("T004", template('padding="38px 40px 30px 72px"', 'padding="38px 40px"')),
     Seed("T006", template('mj-class="label" css-class="read foot"', 'mj-class="label" css-class="read foot other"')),
@@ -63,6 +78,11 @@ ALSO_RIGHT = [
     Seed("P004", (Edit(LIST, "", "ann@gmail.com\n"),)),
     Seed("P003", (Edit(LIST, "", "abuseless@allies.org\n"),)),
     Seed("L013", facts=outside(visits={"https://ustr.gov/": Visit(200)})),
+    Seed("U009", facts=outside(domain={"dkim": {"s1": f"p={RSA_3072}", "s2": "k=ed25519; p=11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo="}})),
+    Seed("U013", bounces("bounces.allies.org"), facts=outside(domain={"dkim": {}})),
+    Seed("U013", bounces("allies.org"), facts=outside(domain={"dmarc": ("v=DMARC1; aspf=s",)})),
+    Seed("U013", bounces("other.allies.org"), facts=outside(domain={"name": "news.allies.org"})),
+    Seed("U014", facts=outside(one_click=Visit(200))),
     Seed("U010", facts=outside(domain={"spf_lookups": 10})),
     Seed("U011", facts=outside(domain={"dmarc": ("v=DMARC1; rua=mailto:d@allies.org",)})),
     Seed("U014", facts=outside(one_click=Visit(400))),

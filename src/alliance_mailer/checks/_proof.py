@@ -51,6 +51,7 @@ class Proof:
     key_lines: Mapping[str, int] = field(default_factory=dict)  # the line of each key of mailer.toml
     people: bool = True  # look at the persons on the lists, too
     previous: Issue | None = None
+    bounce_addresses: Mapping[str, str] = field(default_factory=dict)  # of the transports, by their keys in mailer.toml
     outside: Outside | None = None  # what was found on the network, when that was asked for
 
     # The message -----------------------------------------------------------------------------------------------------
@@ -262,6 +263,7 @@ def pull(
     *,
     preferences: Preferences = NONE,
     key_lines: Mapping[str, int] | None = None,
+    bounce_addresses: Mapping[str, str] | None = None,
     people: bool = True,
 ) -> Proof:
     """Make the proof of an issue. Reads the previous issue, and looks at nothing on the network.
@@ -283,6 +285,7 @@ def pull(
         preferences=preferences,
         merge_fields=edition.merge_fields,
         key_lines=key_lines or {},
+        bounce_addresses=bounce_addresses or {},
         people=people,
         previous=_previous(project, issue, publication),
     )

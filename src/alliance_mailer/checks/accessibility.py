@@ -39,6 +39,8 @@ def pictures_have_a_text(proof: Proof) -> Iterator[Flaw]:
             yield Flaw(f"the picture {image.src} has no alt text", place)
         elif alt == PurePosixPath(image.src).name or re.fullmatch(r"(?i)[\w-]+\.(jpe?g|png|gif|webp)", alt):
             yield Flaw(f"the alt text of {image.src} is a file's name", place, severity="warning")
+        elif re.fullmatch(r"(?i)(image|img|photo|picture|pic|graphic|foto|bild)?[\s_.-]*[0-9]*", alt):
+            yield Flaw(f"the alt text of {image.src} says nothing: “{alt}”", place, severity="warning")
         elif re.match(r"(?i)(an?|the)?\s*(image|picture|photo|graphic)\s+(of|showing)\b", alt):
             yield Flaw(f"“{alt[:30]}…”: a screen reader says already that it is a picture", place, severity="warning")
         elif len(alt) > 150:

@@ -127,10 +127,12 @@ def layout_holds_in_word(proof: Proof) -> Iterator[Flaw]:
 
     Outlook for Windows knows none: the letter runs over the whole window.
     """
+    if not any(fnmatch("outlook.windows", each) for each in proof.preferences.clients):
+        return
     page = "".join(re.findall(r"<!--\[if mso[^>]*>(.*?)<!\[endif\]-->", proof.page, re.DOTALL))
-    if re.search(r"<table\b[^>]*\bwidth=", page) or not any(
-        fnmatch("outlook.windows", each) for each in proof.preferences.clients
-    ):
+    if wide := max(map(int, re.findall(r'<table\b[^>]*\bwidth="([0-9]+)', page)), default=0):
+        if wide > 700:
+            yield Flaw(f"Outlook's own table is {wide} pixels wide", proof.template, "give <mj-body> 600 to 700 pixels")
         return
     for element in proof.elements:
         if "max-width" in declared(element) and element.tag in ("div", "table") and not is_hidden(element):
@@ -148,23 +150,34 @@ def layout_holds_in_word(proof: Proof) -> Iterator[Flaw]:
 @rule(
     "C012",
     "warning",
-    fix='<img … width="600" style="display:block;height:auto">',
-    source="Outlook for Windows; caniemail: html-width",
+    fix='<img … width="600" style="display:block;width:100%;max-width:600px;height:auto">',
+    source="Outlook for Windows; caniemail: html-width, html-height; CSS 2.2, 10.8",
 )
 def pictures_fit(proof: Proof) -> Iterator[Flaw]:
-    """A picture says how wide it is, in pixels, and is no wider than the letter.
+    """A picture says how wide it is, in pixels, is no wider than the letter, and keeps its shape.
 
-    Outlook for Windows knows only the attribute, and shows a photograph at its full 4000 pixels otherwise.
+    Outlook for Windows knows only the attribute, and shows a photograph at its full 4000 pixels otherwise. A height
+    that stays while a phone shrinks the width squashes it. Alone in its cell it stands on a line of text, a gap below.
     """
     for element in proof.elements:
-        if element.tag != "img":
+        if element.tag != "img" or is_hidden(element):
             continue
-        width = element.get("width", "")
+        width, height, style = element.get("width", ""), element.get("height", ""), declared(element)
+        name = (element.get("src") or "")[:50]
         if not re.fullmatch("[0-9]+", width):
             said = f'says width="{width}"' if width else "has no width"
-            yield Flaw(f"a picture {said}: {(element.get('src') or '')[:50]}", _place(element, proof))
+            ours = any(image.src == element.get("src") for image in proof.issue.images)
+            fix = "keep the file beside the issue: then its size is known" if ours else ""
+            yield Flaw(f"a picture {said}: {name}", _place(element, proof), fix)
         elif int(width) > 700:
             yield Flaw(f"a picture is {width} pixels wide, wider than the letter", _place(element, proof))
+        if height and not re.fullmatch("[0-9]+", height):
+            yield Flaw(f'a picture says height="{height}", expected pixels: {name}', proof.of(element, "height="))
+        fluid = style.get("width", "").endswith("%") or style.get("max-width", "").endswith("%")
+        if fluid and style.get("height", f"{height}px" if height else "auto") != "auto":
+            yield Flaw(f"a phone shrinks the width of a picture, and not its height: {name}", proof.of(element))
+        if _is_alone(element) and style.get("display") != "block" and not {"vertical-align", "float"} & style.keys():
+            yield Flaw(f"a picture alone in its cell is not display:block: {name}", proof.of(element))
     for image in proof.issue.images:
         picture = proof.issue.pictures.get(image.src)
         if picture and picture.width > 2600:
@@ -172,6 +185,12 @@ def pictures_fit(proof: Proof) -> Iterator[Flaw]:
                 f"{image.src} is {picture.width} pixels wide; twice the letter's 640 is as sharp as screens are",
                 proof.picture(image),
             )
+
+
+def _is_alone(picture: Element) -> bool:
+    """Whether it is all that there is in a table's cell."""
+    cell = next(picture.iterancestors("td", "th"), None)
+    return cell is not None and not cell.text_content().strip() and len(list(cell.iter("img", "table"))) == 1
 
 
 def _place(element: Element, proof: Proof) -> Place:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from ._proof import Proof
 from ._rule import Flaw, Place, rule
-from ._styles import Sheet, blocks, declared, sheets
+from ._styles import Sheet, blocks, declared, sheets, where
 
 _ROOM = 16_384  # bytes of <style> that Gmail reads; email-bugs#90
 
@@ -249,3 +249,35 @@ def selectors_are_ascii(proof: Proof) -> Iterator[Flaw]:
         for each in sheet.rules:
             if not each.selectors.isascii():
                 yield Flaw(f"the selector {each.selectors}", _at(proof, sheet, each.line, each.selectors))
+
+
+@rule(
+    "C018",
+    "warning",
+    fix="write it small, and with a blank before: color: #16181d !important",
+    source="caniemail: css-important; hteumeuleu/email-bugs#13",
+)
+def important_is_spelt_out(proof: Proof) -> Iterator[Flaw]:
+    """A blank stands before !important, and it is written small.
+
+    Outlook for Windows and Orange drop the declaration without the blank, Gmail in capitals.
+    """
+    for sheet in sheets(proof):
+        if not sheet.file.endswith("inline.css"):
+            for number, line in enumerate(sheet.css.split("\n"), 1):
+                if found := re.search(r"\S!\s*(?i:important)|!\s*(?!important)(?i:important)", line):
+                    yield Flaw(f"{found[0]} in a style sheet", _at(proof, sheet, number, found[0]))
+
+
+@rule("C019", "info", fix="take 8px, or a cell with a background", source="caniemail: css-border")
+def borders_are_thin(proof: Proof) -> Iterator[Flaw]:
+    """A border has at most 8 px.
+
+    Outlook for Windows draws none that is wider.
+    """
+    for element in proof.elements:
+        for name, value in declared(element).items():
+            if re.fullmatch(r"border(-(top|right|bottom|left))?(-width)?", name):
+                wide = [each for each in re.findall(r"(?<![\w.])([0-9.]+)px", value) if float(each) > 8]
+                if wide:
+                    yield Flaw(f"{name}: {value}", where(proof, element, name))

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from ..body import Entry
 from ._proof import Proof
-from ._rule import Flaw, rule
+from ._rule import Flaw, Place, rule
 from .links import parts
 
 _PLACEHOLDER = re.compile(
@@ -192,3 +192,36 @@ def quotation_marks_match(proof: Proof) -> Iterator[Flaw]:
         ]
         if marks and any(True for _ in proof.found(re.compile(curly))):
             yield Flaw(f"straight {name} among curly ones", marks[0])
+
+
+@rule(
+    "E014",
+    "error",
+    fix="[words](https://…), no blank, no lone bracket in the address; javascript:, file: and data: become no links",
+    source="CommonMark, 6.3 and 6.2; markdown-it refuses such addresses",
+)
+def no_markdown_is_left(proof: Proof) -> Iterator[Flaw]:
+    """No Markdown is left as it was typed.
+
+    A link that is none, [words](with a blank), stands in the letter with all its brackets.
+    """
+    found = proof.tree.xpath("//body//text()[not(ancestor::code or ancestor::pre or ancestor::style)]")
+    texts = [str(text) for text in found]
+    for match in dict.fromkeys(_LEFT_LINK.findall("".join(texts))):
+        yield Flaw(f"“{match[:60]}” was meant to be a link", _typed(proof, match.partition("]")[2]))
+    for match in dict.fromkeys(match for text in texts for match in _LEFT_STARS.findall(text)):
+        fix = "two stars before the first letter, and two after the last"
+        yield Flaw(f"“{match}” was meant to be bold", _typed(proof, match), fix, "warning")
+
+
+_LEFT_LINK = re.compile(r"\[[^\[\]\n]+\] ?\(\s*(?:[a-z]+:|//|www\.)[^()\n]*\)?|\[[^\[\]\n]+\]\[[^\[\]\n]*\]")
+_LEFT_STARS = re.compile(r"\*\*[^\s*]+|(?<![^\s*])[^\s*]+\*\*")
+
+
+def _typed(proof: Proof, words: str) -> Place:
+    """Where words of the page stand in the issue; only that it is the issue, where they were typed otherwise."""
+    for number in range(1, len(proof.lines(proof.issue.file)) + 1):
+        place = proof.at(proof.issue.file, number, words)
+        if place.column:
+            return place
+    return proof.whole

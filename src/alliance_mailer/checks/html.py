@@ -69,6 +69,11 @@ def anchors_lead_somewhere(proof: Proof) -> Iterator[Flaw]:
             yield Flaw(f'the id "{identity}" is given twice', proof.of(each, identity))
         if len(href) > 1 and href.startswith("#") and href[1:] not in ids and href[1:] not in names:
             yield Flaw(f"nothing in the page is called {href}", proof.of(each, href))
+        elif len(href) > 1 and href.startswith("#") and href[1:] not in names:
+            fix = f'<a name="{href[1:]}" id="{href[1:]}"></a>, empty, before it'
+            yield Flaw(
+                f"Gmail, Yahoo and Outlook do not find {href} by its id alone", proof.of(each, href), fix, "warning"
+            )
 
 
 @rule(

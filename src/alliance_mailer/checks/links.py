@@ -9,11 +9,18 @@ from ..contact import canonical_address
 from ..slots import MARKER
 from ._proof import Proof
 from ._rule import Flaw, rule
+from ._styles import declared
 
 _KNOWN = ("https", "http", "mailto", "tel")
 _LEADS = re.compile(rf"(?i)https?://(?=[^/?#]*(\.|{MARKER.pattern}))[^/?#.]|(mailto|tel):[^/?]")
 _SHORT = "bit.ly buff.ly cutt.ly goo.gl is.gd lnkd.in ow.ly rb.gy rebrand.ly shorturl.at t.co t.ly tiny.cc tinyurl.com"
 _SHORTENERS = frozenset(_SHORT.split())
+_HERE = re.compile(r"[0-9.]+|[0-9a-f:]*:[0-9a-f:.]*|0x[0-9a-f]+|[^.]*|.*\.(localhost|local|invalid|internal|lan|test)")
+# Letters of Cyrillic and Greek that cannot be told from Latin ones (Unicode, TR 39: confusables).
+_ALIKE = re.compile(
+    "[\u0430\u0441\u0501\u0435\u04bb\u0456\u0458\u04cf\u043e\u0440\u051b\u0455\u0443\u0445\u051d\u03bf\u03bd\u03b1\u03c1\u03b9-]+"
+)
+_FOREIGN = re.compile("[\u0370-\u03ff\u0400-\u052f]")
 _TOKEN = re.compile(r"\{\{|\}\}|\{%|%7B%7B|\*\||\|\*|\[\[|%%[A-Za-z]", re.IGNORECASE)
 
 
@@ -96,7 +103,7 @@ def links_hold_no_token(proof: Proof) -> Iterator[Flaw]:
     source="SpamAssassin: NUMERIC_HTTP_ADDR; rspamd: URL_USER_PASSWORD, URI shorteners",
 )
 def hosts_have_names(proof: Proof) -> Iterator[Flaw]:
-    """A link leads to a host by its name: no bare number, no user, nothing of this machine, no shortener.
+    """A link leads to a host by its name: no number, no user, nothing of this machine, no shortener, no look-alike.
 
     Each is how phishing hides where it leads; a shortener's domain is on block lists half of the time.
     """
@@ -111,6 +118,8 @@ def hosts_have_names(proof: Proof) -> Iterator[Flaw]:
             yield Flaw(f"the link “{link.text}” leads to a number: {host}", place)
         elif re.search(r"\.(localhost|local|invalid|internal|lan|test)$", host):
             yield Flaw(f"the link “{link.text}” leads to {host}, which is on no network but ours", place)
+        elif seen := _looks_latin(host):
+            yield Flaw(f"the link “{link.text}” leads to {host}: {seen}, in letters that only look Latin", place)
         elif host in _SHORTENERS:
             yield Flaw(f"the link “{link.text}” hides behind {host}", place, severity="warning")
         elif re.search(r"(?:^|\.)example\.(com|net|org)$", host):
@@ -120,6 +129,18 @@ def hosts_have_names(proof: Proof) -> Iterator[Flaw]:
                 "write the real address",
                 "info",
             )
+
+
+def _looks_latin(host: str) -> str:
+    """A host whose Cyrillic or Greek letters pass for Latin ones, as it is shown; else nothing."""
+    try:
+        labels = [each.encode().decode("idna") for each in host.split(".")]
+    except UnicodeError:
+        return ""
+    for label in labels:
+        if _FOREIGN.search(label) and (_ALIKE.fullmatch(label) or re.search("[a-z]", label)):
+            return ".".join(labels)
+    return ""
 
 
 @rule("L004", "error", fix="write the address that it leads to, or words", source="rspamd: PHISHING")
@@ -193,8 +214,40 @@ def nothing_tracks(proof: Proof) -> Iterator[Flaw]:
     Consent is needed for it in Europe, and half of the figures are made by Apple's proxy anyway.
     """
     for element in proof.elements:
-        if element.tag == "img" and {element.get("width"), element.get("height")} <= {"0", "1"}:
+        sizes = {declared(element).get(side) or element.get(side, "") for side in ("width", "height")}
+        if element.tag == "img" and sizes <= {"0", "1", "0px", "1px"}:
             yield Flaw("a picture of one pixel", proof.of(element))
     for link, place in proof.links():
         if found := re.search(r"[?&](utm_[a-z]+|fbclid|gclid|mc_[ce]id|_hsenc)=", link.href):
             yield Flaw(f"the link “{link.text}” carries {found[1]}", place)
+
+
+@rule(
+    "L015",
+    "error",
+    fix="link to it with https://; or name a file beside the issue, which travels inside the mail",
+    source="RFC 3986, 4.2; RFC 2392; Gmail's image proxy",
+)
+def pictures_can_be_fetched(proof: Proof) -> Iterator[Flaw]:
+    """A picture that does not travel in the mail has an address that every reader's program can fetch.
+
+    A relative one, or one on this machine, is a broken frame in each of the mails that went out.
+    """
+    for element in proof.elements:
+        if element.tag != "img":
+            continue
+        src = (element.get("src") or "").strip()
+        named = (proof.picture(image) for image in proof.issue.images if image.src == src)
+        place = next(named, proof.of(element, "src="))
+        split = parts(src)
+        host = ((split.hostname if split else "") or "").rstrip(".")
+        if src.startswith(("cid:", "data:image/")) or MARKER.search(src):
+            continue
+        if not src:
+            yield Flaw("a picture has no address", place)
+        elif not split:
+            yield Flaw(f"the address of a picture is relative, or of a kind that is not fetched: {src[:60]}", place)
+        elif _HERE.fullmatch(host):
+            yield Flaw(f"readers cannot reach a picture at {split.netloc}", place)
+        elif split.scheme == "http":
+            yield Flaw(f"a picture goes over http, which many programs do not show: {src[:60]}", place, "", "warning")

@@ -6,7 +6,7 @@ from urllib.parse import unquote
 
 from ._budget import CLIP, budget
 from ._proof import Proof
-from ._rule import Flaw, rule
+from ._rule import Flaw, Place, rule
 
 _MEGABYTE = 2**20
 _LARGEST = 25 * _MEGABYTE  # Gmail, Microsoft 365
@@ -189,3 +189,27 @@ def text_holds_no_trick(proof: Proof) -> Iterator[Flaw]:
         yield Flaw(f"{_NAMES.get(match[0], 'a direction mark')} (U+{ord(match[0]):04X}) in the text", place)
     for match, place in proof.found(_MIXED):
         yield Flaw(f"“{match[0]}” mixes Latin letters with Greek or Cyrillic ones", place)
+
+
+@rule(
+    "M012",
+    "error",
+    fix="type what is meant there: an apostrophe, a dash, quotation marks",
+    source="hteumeuleu/email-bugs#41",
+)
+def page_holds_no_control(proof: Proof) -> Iterator[Flaw]:
+    """No control character stands in the page.
+
+    Word's quotation marks become such (U+0092) in a wrong encoding; Gmail then cuts even a short mail.
+    """
+    for match in dict.fromkeys(re.findall("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]", proof.html)):
+        yield Flaw(f"a control character in the page: U+{ord(match):04X}", _written(proof, match))
+
+
+def _written(proof: Proof, words: str) -> Place:
+    """Where something stands in the template or the settings."""
+    for file in (proof.template.file, "mailer.toml"):
+        for number, line in enumerate(proof.lines(file), 1):
+            if words in line:
+                return proof.at(file, number, words)
+    return proof.template

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from lxml import etree
+from tinycss2.color3 import parse_color
 
 from ..errors import did_you_mean
 from ..responsive import well_formed
@@ -31,7 +32,7 @@ _DROPPED = {
     "mj-social-element": {"border", "icon-position", "srcset", "sizes"},
 }
 _UNIT = re.compile(r"unit(WithNegative)?\(([^)]*)\)(?:\{(\d+),(\d+)\})?")
-_COLOUR = re.compile(r"#([0-9a-fA-F]{3}|[0-9a-fA-F]{4}|[0-9a-fA-F]{6}|[0-9a-fA-F]{8})|(rgb|hsl)a?\([^)]*\)|[a-zA-Z]+|$")
+_COLOUR = re.compile(r"#([0-9a-fA-F]{3}|[0-9a-fA-F]{4}|[0-9a-fA-F]{6}|[0-9a-fA-F]{8})|(rgb|hsl)a?\([^)]*\)|inherit|$")
 
 
 @cache
@@ -152,7 +153,7 @@ def _wrong(value: str, kind: str) -> str:
         words = kind[5:-1].split(",")
         return "" if value in words else " or ".join(filter(None, words))
     if kind == "color":
-        return "" if _COLOUR.fullmatch(value) else "a colour such as #16181d"
+        return "" if _COLOUR.fullmatch(value) or parse_color(value) else "a colour such as #16181d"
     if kind == "integer":
         return "" if re.fullmatch("[0-9]+", value) else "a whole number"
     if kind == "boolean":
