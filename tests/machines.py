@@ -5,7 +5,8 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -104,6 +105,14 @@ class Sink:
 
     def close(self) -> None:
         self._process.communicate()
+
+
+def until(holds: Callable[[], object], seconds: float = 30.0) -> None:
+    """What another process does is waited for, not slept for."""
+    ends = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < ends, "it never came"
+        time.sleep(0.02)
 
 
 @pytest.fixture

@@ -23,6 +23,7 @@ from .notify import mail, ping, post
 from .planning import Request
 from .receipt import read_receipt
 from .report import Report, duration
+from .run import repeatable
 from .said import Said, only_one
 from .send import send_issue
 from .transports import transport_module
@@ -138,7 +139,7 @@ class _Dispatch:
         sending = self._sending(due)
         planned = self._is_planned(due, ledger, sending)
         following = ledger.next_due(sending) if planned else None
-        if planned and following is None and not ledger.claimed(sending):
+        if planned and following is None and not ledger.claimed(sending) and not self._may_ask(due, ledger, now):
             return False  # nobody is left; told by two indexes, however many they were
         receipt = None if sending.rehearsal else read_receipt(self.project, due.number)
         if receipt and not planned and receipt.finished and not receipt.tally.waiting + receipt.tally.deferred:
@@ -168,6 +169,11 @@ class _Dispatch:
             busy |= {*due.audience}
             return False
         return True
+
+    def _may_ask(self, due: _Due, ledger: Ledger, now: datetime) -> bool:
+        """Whether the provider still knows of requests that a run or a worker died with."""
+        chosen = self.config.transport(due.approval.transport if due.approval else self.config.schedule.transport)
+        return bool(repeatable(chosen, ledger, self._sending(due), now))
 
     def _is_planned(self, due: _Due, ledger: Ledger, sending: Sending) -> bool:
         planned = ledger.planned(sending)

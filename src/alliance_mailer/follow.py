@@ -13,7 +13,7 @@ from .edition import Edition
 from .errors import MailerError, TransportRefused, TryLater
 from .handover import Writer
 from .interrupt import interruptible
-from .jobs import defer_shares
+from .jobs import defer_shares, end_dead_leases
 from .ledger import Sending, Tally
 from .ledger.database import check_queue, translated
 from .ledger.orders import Order, Orders
@@ -27,6 +27,7 @@ from .stored import write_edition
 BY_A_PERSON = "by a person: mailer send --stop"
 _LOOK = 0.5  # seconds between looks, or ten times as long as one takes
 _ALONE = 10.0  # seconds without any worker before that is said
+_ASKED = 5.0  # seconds in which a worker begins to ask about what is in doubt
 
 
 def hand_over(
@@ -55,21 +56,28 @@ def stop(ledger: PostgresLedger, sending: Sending) -> bool:
 
 
 def follow(
-    ledger: PostgresLedger, sending: Sending, report: Report, settled: Callable[[Outcome], None], wait: float
-) -> Ending:
-    """Until nobody is left, or nobody whom it is worth waiting for; or until Ctrl-C, which only ends the following."""
+    ledger: PostgresLedger, sending: Sending, report: Report, settled: Callable[[Outcome], None],
+    doubtful: Callable[[], bool], wait: float,
+) -> Ending:  # fmt: skip
+    """Until nobody is left, or nobody whom it is worth waiting for; or until Ctrl-C, which only ends the following.
+
+    `doubtful`: whether a provider may be asked about somebody; then the workers have a moment for that.
+    """
     orders, seen, alone = Orders(ledger), ledger.tally(sending), time.monotonic()
+    busy_at = alone
     with interruptible("the workers go on; once more aborts this command at once") as interrupted:
         while True:
             began = time.monotonic()
-            orders.end_dead_leases()
+            end_dead_leases(ledger)
             order, tally, workers = orders.of(sending), ledger.tally(sending), orders.workers()
             for outcome in _news(seen, tally):
                 settled(outcome)
             seen = tally
             at = _next(ledger, sending, order)
             alone = began if workers or at > now().timestamp() else alone
-            if ending := _ending(order, tally, ledger.claimed(sending), at, wait, busy=bool(workers)):
+            busy_at = began if any(issue == sending.issue for _, issue, _, _ in workers) else busy_at
+            ending = _ending(order, tally, ledger.claimed(sending), at, wait, busy=bool(workers))
+            if ending and (ending.stopped or began - busy_at > _ASKED or not doubtful()):
                 return ending
             if began - alone > _ALONE:
                 report.warn("no worker is at it; on any machine with the settings and secrets: mailer worker")

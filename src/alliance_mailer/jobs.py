@@ -12,6 +12,9 @@ from procrastinate import App, PsycopgConnector, SyncPsycopgConnector
 from procrastinate.jobs import Status
 
 from .ledger import Sending
+from .ledger.database import translated
+from .ledger.orders import Orders
+from .ledger.postgres import PostgresLedger
 
 SHARES, DISPATCH = "mailer", "mailer-dispatch"  # queues
 _PEOPLE = 500  # fewer are not worth another machine's connections
@@ -31,6 +34,15 @@ def defer_shares(connection: Any, sending: Sending, people: int) -> None:
     task = App(connector=SyncPsycopgConnector()).configure_task("share", queue=SHARES, connection=connection)
     if people:
         task.batch_defer(*[_arguments(sending)] * wanted(people))
+
+
+def end_dead_leases(ledger: PostgresLedger) -> int:
+    """What dead workers had claimed becomes unknown; a job asks about what had an idempotency key. How many rows."""
+    with translated("ledger"), ledger.connection.transaction():
+        doubts = Orders(ledger).end_dead_leases()
+        for sending in doubts:
+            defer_shares(ledger.connection, sending, 1)
+    return doubts.total()
 
 
 def _arguments(sending: Sending) -> dict[str, Any]:

@@ -57,17 +57,21 @@ def in_doubt(
 
     Not those whose key would be another now: the edition, a person or the secret has changed.
     """
-    traits: Traits = transport_module(chosen.use).TRAITS
-    if not traits.window or sending.rehearsal:
-        return []
     secret = existing_key(project, config.secret_env, os.environ)
     if secret is None:
         return []
-    since = at - timedelta(seconds=traits.window - _MARGIN)
     keyed = keyed_by(config, chosen, sending, edition, secret)
-    assert keyed
-    found = ledger.repeatable(sending, banner(chosen, sending.issue), since)
-    return [request for request in found if keyed.key(request.deliveries) == request.key]
+    found = repeatable(chosen, ledger, sending, at)
+    return [request for request in found if keyed and keyed.key(request.deliveries) == request.key]
+
+
+def repeatable(chosen: TransportConfig, ledger: Ledger, sending: Sending, at: datetime) -> list[KeyedRequest]:
+    """The requests in doubt whose keys the provider still remembers, `in_doubt` or changed since."""
+    traits: Traits = transport_module(chosen.use).TRAITS
+    if not traits.window or sending.rehearsal:
+        return []
+    since = at - timedelta(seconds=traits.window - _MARGIN)
+    return ledger.repeatable(sending, banner(chosen, sending.issue), since)
 
 
 def keyed_by(

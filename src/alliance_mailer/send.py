@@ -246,7 +246,10 @@ class _Run:
                 progress.settled(outcome)
                 receipt.now_and_then()
 
-            ending = follow(shared, mailing.sending, self.report, heard, mailing.config.delivery.wait)
+            ending = follow(
+                shared, mailing.sending, self.report, heard,
+                lambda: bool(doubts(mailing, self.ledger, self.clock())), mailing.config.delivery.wait,
+            )  # fmt: skip
         if ending.interrupted:
             command = mailing.command
             self.report.say(f"\nThe workers go on. Follow them again: {command}; halt them: {command} --stop")

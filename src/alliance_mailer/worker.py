@@ -23,8 +23,8 @@ from .deliver import Later, deliver
 from .edition import Edition
 from .errors import ConfigError, MailerError, TransportRefused, TryLater
 from .interrupt import stop_signals
-from .jobs import DISPATCH, ENOUGH, SHARES, Queue
-from .ledger import Sending, Spent
+from .jobs import DISPATCH, ENOUGH, SHARES, Queue, end_dead_leases
+from .ledger import KeyedRequest, Ledger, Sending, Spent
 from .ledger.database import check_queue
 from .ledger.leased import LeasedLedger, worker_name
 from .ledger.orders import SHARE, Order, Orders
@@ -32,7 +32,7 @@ from .ledger.postgres import open_ledger
 from .message import Outcome
 from .pace import DAY, Brake, Pace, heard_before
 from .report import Report
-from .run import addressed_by, banner, keyed_by, now
+from .run import addressed_by, banner, in_doubt, keyed_by, now
 from .signing import fingerprint, signing_key
 from .stored import read_edition
 from .transports import Transport, connect
@@ -125,10 +125,9 @@ class Worker:
 
     def _look(self) -> dict[Sending, int]:
         with contextlib.closing(open_ledger(self._url)) as ledger:
-            orders = Orders(ledger)
-            if doubt := orders.end_dead_leases():
+            if doubt := end_dead_leases(ledger):
                 self._report.warn(f"a worker is gone; {doubt} messages that it had claimed are unknown now")
-            return dict(orders.open(enough=ENOUGH))
+            return dict(Orders(ledger).open(enough=ENOUGH))
 
     def _dispatched(self) -> None:
         """In a process of its own, as cron does; it says what there is to say."""
@@ -157,10 +156,16 @@ class Worker:
         with contextlib.closing(open_ledger(self._url)) as ledger:
             orders = Orders(ledger)
             order, due = orders.of(sending), ledger.next_due(sending)
-            if order is None or order.stopped or due is None or due > now():
+            if order is None or order.stopped:
                 return
             chosen = self._config.transport(None if order.transport == "default" else order.transport)
             key, edition = self._key(order), self._edition(orders, order)
+
+            def doubts(book: Ledger) -> list[KeyedRequest]:
+                return in_doubt(self._project, self._config, chosen, book, sending, edition, now())
+
+            if (due is None or due > now()) and not doubts(ledger):
+                return
             name = banner(chosen, sending.issue)
             connections = self._connections or chosen.connections
 
@@ -190,7 +195,7 @@ class Worker:
                         brake=Brake(self._config.delivery.brake, before), now=now,
                         stopped=lambda: self._stopping or bool(leased.stopped) or not leased.is_ours,
                         settled=self._count, limit=SHARE, is_ours=lambda: leased.is_ours,
-                        keyed=keyed_by(self._config, chosen, sending, edition, key),
+                        keyed=keyed_by(self._config, chosen, sending, edition, key), repeats=doubts(leased),
                     )  # fmt: skip
                 except TransportRefused as refusal:
                     if orders.stop(sending, f"{refusal} ({worker_name()})"):

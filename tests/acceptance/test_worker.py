@@ -14,16 +14,9 @@ import pytest
 from alliance_mailer.jobs import DISPATCH, Queue
 from alliance_mailer.ledger import Sending
 from alliance_mailer.ledger.postgres import open_ledger
+from machines import until
 
 SENDING = Sending("2.6", rehearsal=False)
-
-
-def until(holds, seconds=30.0):
-    """What another process does is waited for, not slept for."""
-    ends = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < ends, "it never came"
-        time.sleep(0.02)
 
 
 def test_send_plans_and_two_workers_send_each_message_once(machines, sink):

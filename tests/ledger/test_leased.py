@@ -8,7 +8,9 @@ from dataclasses import astuple
 import pytest
 
 from alliance_mailer.errors import TryLater
-from alliance_mailer.ledger import Spent, Tally, leased
+from alliance_mailer.jobs import end_dead_leases
+from alliance_mailer.ledger import Keyed, Spent, Tally, leased
+from alliance_mailer.ledger.database import check_queue
 from alliance_mailer.ledger.leased import LeasedLedger
 from alliance_mailer.ledger.orders import Order, Orders
 from alliance_mailer.ledger.postgres import PostgresLedger, open_ledger
@@ -87,7 +89,7 @@ def test_a_living_workers_claims_stay_its_own_however_long_they_take(worker, led
     rows = claim(one)
     began = one._alive_until
     until(lambda: one._alive_until > began + 1.0)  # renewed, beyond what the first lease was worth
-    assert Orders(ledger).end_dead_leases() == 0
+    assert Orders(ledger).end_dead_leases() == {}
     assert ledger.recover(SENDING, repeat=False) == 0
     settle(one, rows, Verdict.ACCEPTED)
     assert ledger.tally(SENDING) == Tally(accepted=1, waiting=2)
@@ -152,7 +154,7 @@ def test_after_a_restart_of_the_server_leases_have_another_term(worker, server, 
     server.start()
     with closing(open_ledger(url)) as ledger:
         ledger.connection.execute("update lease set until = clock_timestamp() - interval '1 second'")
-        assert Orders(ledger).end_dead_leases() == 0  # nobody could renew it
+        assert Orders(ledger).end_dead_leases() == {}  # nobody could renew it
         settle(one, rows, Verdict.ACCEPTED)
         assert ledger.tally(SENDING) == Tally(accepted=2, waiting=1)
 
@@ -163,6 +165,30 @@ def test_a_worker_that_ends_leaves_no_claim_and_no_lease(worker, ledger):
     one.close()
     assert ledger.tally(SENDING) == Tally(unknown=1, waiting=2)
     assert Orders(ledger).workers() == []
+
+
+def test_what_one_worker_asks_a_provider_about_no_other_does_until_that_one_is_gone(worker, ledger):
+    dead, one, two = worker(), worker(), worker()
+    keyed = Keyed("resend", 2, lambda rows: "+".join(addresses(rows)))
+    dead.exchange(SENDING, [], 3, NOW, keyed=keyed)
+    dies(dead)
+    until(lambda: Orders(ledger).end_dead_leases())
+    assert [addresses(each.deliveries) for each in one.repeatable(SENDING, "resend", NOW)] == [[ANN, BOB], [EVE]]
+    assert two.repeatable(SENDING, "resend", NOW) == []
+    assert len(one.repeatable(SENDING, "resend", NOW)) == 2
+    dies(one)
+    until(lambda: two.repeatable(SENDING, "resend", NOW))
+    assert ledger.tally(SENDING) == Tally(unknown=3)
+
+
+def test_a_job_asks_about_what_a_dead_worker_leaves(worker, ledger):
+    check_queue(ledger.connection)
+    one = worker()
+    claim(one)
+    dies(one)
+    until(lambda: end_dead_leases(ledger))
+    jobs = ledger.connection.execute("select task_name, args from procrastinate_jobs").fetchall()
+    assert jobs == [("share", {"issue": "2.6", "rehearsal": False})]
 
 
 def test_a_stopped_sending_is_heard_of_at_the_next_heartbeat(worker, ledger):

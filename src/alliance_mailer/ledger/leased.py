@@ -14,7 +14,7 @@ from threading import Event, Thread
 from typing import TypeVar
 
 from ..errors import TryLater
-from . import Delivery, Keyed, Sending, Settled, Spent
+from . import Delivery, Keyed, KeyedRequest, Sending, Settled, Spent
 from .database import SQL as _SQL
 from .database import connect, lock_number, prepare, translated
 from .postgres import PostgresLedger
@@ -106,6 +106,17 @@ class LeasedLedger(PostgresLedger):
         rows = list(deliveries)
         self._insist(lambda: super(LeasedLedger, self).release(rows))
         self._known.difference_update(row.id for row in rows)
+
+    def repeatable(self, sending: Sending, transport: str, since: datetime) -> list[KeyedRequest]:
+        """See the protocol. Those that no living worker asks about; from now on nobody else does."""
+        with translated(self._url), self._db.transaction():
+            self._db.execute(SQL["lock_doubts"], (lock_number(f"doubts {sending.issue}"),))
+            found = super().repeatable(sending, transport, since)
+            ids = [row.id for request in found for row in request.deliveries]
+            ours = {number for (number,) in self._rows("ask_about", {"lease": self.lease, "ids": ids})}
+        return [
+            request for request in found if all(row.id in ours for row in request.deliveries if row.state == "unknown")
+        ]
 
     def next_due(self, sending: Sending) -> datetime | None:
         """See the protocol."""

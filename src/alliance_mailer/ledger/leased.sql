@@ -37,7 +37,18 @@ where until < clock_timestamp() and pg_postmaster_start_time() < clock_timestamp
 -- recover_leased --
 update delivery d set state = 'unknown', reply = 'the worker ended before the server''s answer was read'
 where d.state = 'sending' and d.lease is not null and (d.issue, d.rehearsal) in (select issue, rehearsal from sending)
-  and not exists (select 1 from lease l where l.id = d.lease);
+  and not exists (select 1 from lease l where l.id = d.lease)
+returning d.issue, d.rehearsal;
+
+-- lock_doubts --
+select pg_advisory_xact_lock(%s);
+
+-- ask_about --
+-- What a living worker asks about is its own.
+update delivery d set lease = %(lease)s
+where d.id = any(%(ids)s) and d.state = 'unknown'
+  and not exists (select 1 from lease l where l.id = d.lease and l.id <> %(lease)s and l.until > clock_timestamp())
+returning d.id;
 
 -- hand_over --
 insert into sending (issue, rehearsal, edition, content, transport, signer)

@@ -1,5 +1,6 @@
 """What workers are to do: which sendings, with which compiled edition, through what, and why one is stopped."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from hashlib import sha256
@@ -72,11 +73,12 @@ class Orders:
         with translated("ledger"):
             self._db.execute(SQL["wait_until"], {**asdict(sending), "second": second})
 
-    def end_dead_leases(self) -> int:
-        """What dead workers had claimed becomes unknown. Returns how many rows."""
+    def end_dead_leases(self) -> Counter[Sending]:
+        """What dead workers had claimed becomes unknown. Returns how many rows of each sending."""
         with translated("ledger"), self._db.transaction():
             self._db.execute(SQL["end_dead_leases"], (leased.TERM,))
-            return self._db.execute(SQL["recover_leased"]).rowcount
+            rows = self._db.execute(SQL["recover_leased"]).fetchall()
+        return Counter(Sending(issue, rehearsal) for issue, rehearsal in rows)
 
     def open(self, enough: int) -> Iterator[tuple[Sending, int]]:
         """The sendings that somebody could go on with now, and with how many people, `enough` at most."""

@@ -263,7 +263,8 @@ class PostgresLedger:
 
     def repeatable(self, sending: Sending, transport: str, since: datetime) -> list[KeyedRequest]:
         """See the protocol."""
-        rows = self._rows("repeatable", (transport, int(since.timestamp()), sending.issue, sending.rehearsal))
+        which = {"issue": sending.issue, "rehearsal": sending.rehearsal}
+        rows = self._rows("repeatable", {**which, "transport": transport, "since": int(since.timestamp())})
         return [
             KeyedRequest(key, tuple(delivery_of(row[1:]) for row in group))
             for key, group in itertools.groupby(rows, key=operator.itemgetter(0))

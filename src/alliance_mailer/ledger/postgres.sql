@@ -307,7 +307,9 @@ from delivery d join request r on r.id = d.request
 where r.id in (
     select r.id
     from request r join delivery d on d.request = r.id left join suppression s on s.address = d.address
-    where r.transport = %s and r.began >= %s and d.issue = %s and d.rehearsal = %s
+    where r.transport = %(transport)s and r.began >= %(since)s and r.id in (
+        select request from delivery where issue = %(issue)s and rehearsal = %(rehearsal)s and state = 'unknown'
+    )
     group by r.id
     having count(*) = r.size and count(*) filter (where d.state = 'unknown') > 0
        and count(*) filter (where d.state not in ('accepted', 'refused', 'unknown') or d.left) = 0

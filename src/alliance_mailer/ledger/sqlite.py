@@ -136,9 +136,9 @@ class SqliteLedger:
                     self._db.execute("rollback")
                 raise
 
-    def _rows(self, query: str, values: Iterable[object] = ()) -> list[tuple[Any, ...]]:
+    def _rows(self, query: str, values: Sequence[object] | Mapping[str, object] = ()) -> list[tuple[Any, ...]]:
         with _translated(self._name):
-            return self._db.execute(_SQL[query], tuple(values)).fetchall()
+            return self._db.execute(_SQL[query], values).fetchall()
 
     @contextlib.contextmanager
     def hold(self, issue: str) -> Iterator[None]:
@@ -335,8 +335,8 @@ class SqliteLedger:
 
     def repeatable(self, sending: Sending, transport: str, since: datetime) -> list[KeyedRequest]:
         """See the protocol."""
-        values = (transport, int(since.timestamp()), sending.issue, sending.rehearsal)
-        rows = self._rows("repeatable", values)
+        which = {"issue": sending.issue, "rehearsal": sending.rehearsal}
+        rows = self._rows("repeatable", {**which, "transport": transport, "since": int(since.timestamp())})
         return [
             KeyedRequest(key, tuple(delivery_of(row[1:]) for row in group))
             for key, group in itertools.groupby(rows, key=operator.itemgetter(0))

@@ -203,7 +203,9 @@ from delivery d join request r on r.id = d.request
 where r.id in (
     select r.id
     from request r join delivery d on d.request = r.id left join suppression s on s.address = d.address
-    where r.transport = ? and r.began >= ? and d.issue = ? and d.rehearsal = ?
+    where r.transport = :transport and r.began >= :since and r.id in (
+        select request from delivery where issue = :issue and rehearsal = :rehearsal and state = 'unknown'
+    )
     group by r.id
     having count(*) = r.size and count(*) filter (where d.state = 'unknown') > 0
        and count(*) filter (where d.state not in ('accepted', 'refused', 'unknown') or d.left = 1) = 0
