@@ -44,28 +44,30 @@ class Machines:
         rows = "".join(f"reader{n}@example.org,Reader {n}\n" for n in range(count))
         (self.at_home / "contacts" / "subscribers.csv").write_text(f"email,name\n{rows}")
 
-    def start(self, *argv: str, at: Path | None = None) -> subprocess.Popen[str]:
+    def start(self, *argv: str, at: Path | None = None, program: Path | None = None) -> subprocess.Popen[str]:
+        """`program`: a folder with another version of it (versions.py)."""
+        environ = os.environ | SECRET | ({"PYTHONPATH": str(program)} if program else {})
         process = subprocess.Popen(
-            [sys.executable, "-m", "alliance_mailer", *argv], cwd=at or self.at_home, env=os.environ | SECRET, text=True,
+            [sys.executable, "-m", "alliance_mailer", *argv], cwd=at or self.at_home, env=environ, text=True,
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         )  # fmt: skip
         self.processes.append(process)
         return process
 
-    def worker(self, *options: str) -> subprocess.Popen[str]:
+    def worker(self, *options: str, program: Path | None = None) -> subprocess.Popen[str]:
         """Its first line was read: it is there."""
         machine = self.folder / f"machine{len(self.processes)}"
         machine.mkdir()
         shutil.copy(self.at_home / "mailer.toml", machine)
-        process = self.start("worker", *options, at=machine)
+        process = self.start("worker", *options, at=machine, program=program)
         assert "worker " in process.stdout.readline()
         return process
 
     def send(self, *options: str) -> subprocess.Popen[str]:
         return self.start("send", "--issue", "2.6", "--transport", "live", "--yes", *options)
 
-    def run(self, *argv: str) -> tuple[int, str]:
-        process = self.start(*argv)
+    def run(self, *argv: str, program: Path | None = None) -> tuple[int, str]:
+        process = self.start(*argv, program=program)
         out, _ = process.communicate()
         return process.returncode, out
 

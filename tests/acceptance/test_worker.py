@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from alliance_mailer.jobs import DISPATCH, Queue
+from alliance_mailer.jobs import DISPATCH, SHARES, Queue
 from alliance_mailer.ledger import Sending
 from alliance_mailer.ledger.postgres import open_ledger
 from machines import until
@@ -172,6 +172,28 @@ def test_of_all_workers_one_dispatches(machines, server):
 
     asyncio.run(several())
     assert 1 <= len(calls) <= 1 + int(time.time() // 60) - began  # one a minute
+
+
+def test_a_job_of_a_later_version_with_more_to_say_is_taken_and_counted(server):
+    url, taken = server.new_database("later_job"), []
+    open_ledger(url).close()
+    queue = Queue(url, share=taken.append, dispatch=None)
+
+    async def one() -> None:
+        async with queue.app.open_async():
+            later = queue.app.configure_task("share", queue=SHARES)
+            await later.defer_async(issue="2.6", rehearsal=False, mood="fair")
+            await queue.top_up({SENDING: 1})
+            running = asyncio.create_task(queue.run(SHARES))
+            async with asyncio.timeout(20):
+                while not taken:  # noqa: ASYNC110 (set by a thread)
+                    await asyncio.sleep(0.02)
+            await asyncio.sleep(0.5)
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
+
+    asyncio.run(one())
+    assert taken == [SENDING]
 
 
 def test_jobs_that_are_lost_are_made_again(machines, sink):

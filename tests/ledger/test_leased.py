@@ -4,10 +4,11 @@ import time
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import astuple
+from unittest.mock import Mock
 
 import pytest
 
-from alliance_mailer.errors import TryLater
+from alliance_mailer.errors import ConfigError, TryLater
 from alliance_mailer.jobs import end_dead_leases
 from alliance_mailer.ledger import Keyed, Spent, Tally, leased
 from alliance_mailer.ledger.database import check_queue
@@ -189,6 +190,16 @@ def test_a_job_asks_about_what_a_dead_worker_leaves(worker, ledger):
     until(lambda: end_dead_leases(ledger))
     jobs = ledger.connection.execute("select task_name, args from procrastinate_jobs").fetchall()
     assert jobs == [("share", {"issue": "2.6", "rehearsal": False})]
+
+
+def test_who_could_not_use_a_schema_that_was_upgraded_in_between_gets_no_lease(worker, ledger, monkeypatch):
+    ledger.connection.execute("update ledger set version = 7, readable_by = 7")
+    monkeypatch.setattr(
+        leased, "prepare", Mock(side_effect=[None, ConfigError("too new")])
+    )  # once, it came before that
+    with pytest.raises(ConfigError, match="too new"):
+        worker()
+    assert Orders(ledger).workers() == []
 
 
 def test_a_stopped_sending_is_heard_of_at_the_next_heartbeat(worker, ledger):

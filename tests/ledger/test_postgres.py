@@ -11,7 +11,7 @@ from procrastinate.schema import SchemaManager
 
 from alliance_mailer.contact import Suppression
 from alliance_mailer.errors import ConfigError, TryLater
-from alliance_mailer.ledger import Tally
+from alliance_mailer.ledger import Tally, database
 from alliance_mailer.ledger.database import check_queue, connect, upgrade
 from alliance_mailer.ledger.postgres import PostgresLedger, open_ledger
 from database import emptied
@@ -24,7 +24,7 @@ URL = ""
 
 
 @pytest.fixture(scope="module", autouse=True)
-def database(shared_url: str) -> None:
+def at_url(shared_url: str) -> None:
     global URL  # noqa: PLW0603 (hypothesis' machines take no fixtures)
     URL = shared_url
 
@@ -117,6 +117,33 @@ def test_of_the_queues_migrations_those_after_the_version_we_noted_are_run_and_n
         made = db.execute("select tablename from pg_tables where tablename like 'migrated%' order by 1").fetchall()
     assert made == [("migrated_1_new",), ("migrated_newer",)]
     assert shape(url)["version"] == before
+
+
+def test_a_queue_is_upgraded_beside_its_old_workers_and_cleaned_up_with_the_next_upgrade(server, tmp_path, monkeypatch):
+    url = server.new_database("queue_beside")
+    open_ledger(url).close()
+    for name in ("03.04.00_50_post_old", "03.11.00_01_pre_new", "03.11.00_50_post_new", "03.12.00_01_pre_next"):
+        (tmp_path / f"{name}.sql").write_text(f"create table did_{name[9:].lower()}_{name[3:5]} (id integer)")
+    monkeypatch.setattr(SchemaManager, "get_migrations_path", lambda: str(tmp_path))
+
+    def after(installed: str) -> tuple[str, list[str]]:
+        monkeypatch.setattr(database.importlib.metadata, "version", lambda _: installed)
+        upgrade(db)
+        check_queue(db)
+        done = db.execute("select tablename from pg_tables where tablename like 'did%' order by 1").fetchall()
+        return db.execute("select queue from ledger").fetchone()[0], [name for (name,) in done]
+
+    with closing(connect(url)) as db:
+        with closing(connect(url)) as another:
+            another.execute("select pg_advisory_lock(1)")  # somebody is at work
+            assert after("3.11.0") == ("3.11.0 3.10.0", ["did_01_pre_new_11"])
+            assert upgrade(db) == []
+            assert after("3.12.0")[1] == ["did_01_pre_new_11", "did_01_pre_next_12", "did_50_post_new_11"]
+            db.execute("drop table did_01_pre_new_11, did_01_pre_next_12, did_50_post_new_11")
+            db.execute("update ledger set queue = '3.10.0'")
+            with pytest.raises(TryLater, match="nothing was upgraded: 1 at work"):  # over two versions that is not so
+                after("3.12.0")
+        assert after("3.12.0") == ("3.12.0", ["did_01_pre_new_11", "did_01_pre_next_12", "did_50_post_new_11"])
 
 
 def test_a_newer_schema_that_we_can_use_is_used_and_another_is_refused(server):

@@ -76,10 +76,13 @@ def prepare(db: Connection) -> None:
 
 
 def upgrade(db: Connection) -> list[str]:
-    """Make the schema and the queue's, or bring them up to date; all or nothing. Returns what was done, for people."""
+    """Make the schema and the queue's, or bring them up to date; all or nothing. Returns what was done, for people.
+
+    Who is at work goes on with it. Raises TryLater where it could not: then nobody may be at work.
+    """
     from procrastinate.schema import SchemaManager
 
-    installed, done = importlib.metadata.version("procrastinate"), list[str]()
+    done = list[str]()
     with db.transaction():
         db.execute("select pg_advisory_xact_lock(%s)", (lock_number("schema"),))  # of two at once, one finds it done
         if not _identity(db)[0]:
@@ -87,36 +90,72 @@ def upgrade(db: Connection) -> list[str]:
             done.append(f"made the schema, version {VERSION}")
         db.execute("set local search_path to mailer")
         version, _, queue = _version(db)
+        migrations = _Migrations(queue, importlib.metadata.version("procrastinate"))
+        if (version < VERSION and version < READABLE_BY) or migrations.break_the_old:
+            _refuse_while_at_work(db)
         for old in range(version, VERSION):
             db.execute(SQL[f"migrate_{old}"])
             done.append(f"upgraded the schema to version {old + 1}")
         if not queue:
             db.execute(SchemaManager.get_schema())
-            done.append(f"made the queue's tables, procrastinate {installed}")
-        elif _number(queue) < _number(installed):
-            for file in _migrations(queue, installed):
+            done.append(f"made the queue's tables, procrastinate {migrations.installed}")
+        elif queue != migrations.after:
+            for file in migrations.due:
                 db.execute(file.read_text("utf-8"))
-            done.append(f"upgraded the queue's tables to procrastinate {installed}")
+            done.append(f"upgraded the queue's tables to procrastinate {migrations.installed}")
         if done:
-            newest = max(queue, installed, key=_number)
-            db.execute("update ledger set version = %s, readable_by = %s, queue = %s", (VERSION, READABLE_BY, newest))
+            values = (max(version, VERSION), READABLE_BY, migrations.after)
+            db.execute("update ledger set version = %s, readable_by = greatest(readable_by, %s), queue = %s", values)
     return done
+
+
+def _refuse_while_at_work(db: Connection) -> None:
+    """Raises TryLater. Until this transaction ends no lease is given; who had one is counted."""
+    db.execute("lock table lease in share row exclusive mode")
+    count = (db.execute(SQL["at_work"]).fetchone() or (0,))[0]
+    if count:
+        raise TryLater(
+            f"nothing was upgraded: {count} at work on the ledger could not go on with the new schema",
+            hint="systemctl stop mailer-worker on every machine, let mailer send end; then mailer ledger upgrade",
+        )
 
 
 def check_queue(db: Connection) -> None:
     """Raises ConfigError where the queue's tables are older than the procrastinate that is installed here."""
-    installed, queue = importlib.metadata.version("procrastinate"), _version(db)[2]
-    if _migrations(queue, installed):
-        message = f"the queue's tables are procrastinate {queue}'s; installed is {installed}"
+    migrations = _Migrations(_version(db)[2], importlib.metadata.version("procrastinate"))
+    if any(_number(file.name) > _number(migrations.queue) for file in migrations.due):
+        message = f"the queue's tables are procrastinate {migrations.queue}'s; installed is {migrations.installed}"
         raise ConfigError(message, hint="mailer ledger upgrade")
 
 
-def _migrations(queue: str, installed: str) -> list[Path]:
-    """What brings the queue's tables from one version to another."""
-    from procrastinate.schema import SchemaManager
+class _Migrations:
+    """What brings the queue's tables to the version of procrastinate that is installed.
 
-    files = sorted(Path(SchemaManager.get_migrations_path()).glob("*.sql"))
-    return [file for file in files if _number(queue) < _number(file.name.partition("_")[0]) <= _number(installed)]
+    A version's files are marked pre or post: an old worker gets along with the first, and no longer with the second.
+    So those of the newest version wait for the next upgrade: by then no worker before it is left.
+    """
+
+    def __init__(self, noted: str, installed: str) -> None:
+        """`noted`: the version that the tables are ready for; and, if it is an older one, that whose `post` were run."""
+        from procrastinate.schema import SchemaManager
+
+        self.queue, _, finished = noted.partition(" ")
+        self.installed, ready, last = installed, _number(noted), _number(finished or noted)
+        self.due, self.break_the_old, self.after = list[Path](), False, noted or installed
+        if ready >= _number(installed) or not noted:
+            return
+        files = sorted(Path(SchemaManager.get_migrations_path()).glob("*.sql"))
+        pending = [
+            file
+            for file in files
+            if (last if "_post_" in file.name else ready) < _number(file.name) <= _number(installed)
+        ]
+        newest = max(map(_number, (file.name for file in pending)), default=ready)
+        waiting = [file for file in pending if "_post_" in file.name and _number(file.name) == newest > ready]
+        self.due = [file for file in pending if file not in waiting]
+        self.break_the_old = any(_number(file.name) > ready and "_pre_" not in file.name for file in self.due)
+        done = max([ready, *(_number(file.name) for file in self.due if "_post_" in file.name)])
+        self.after = f"{installed} {'.'.join(map(str, done))}" if waiting else installed
 
 
 def _identity(db: Connection) -> tuple[bool, bool]:
@@ -131,6 +170,7 @@ def _version(db: Connection) -> tuple[int, int, str]:
 
 
 def _number(version: str) -> tuple[int, ...]:
+    """3.10.0 and 03.10.00_50_post_….sql alike."""
     return tuple(map(int, re.findall(r"\d+", version)[:3]))
 
 

@@ -16,7 +16,7 @@ from typing import TypeVar
 from ..errors import TryLater
 from . import Delivery, Keyed, KeyedRequest, Sending, Settled, Spent
 from .database import SQL as _SQL
-from .database import connect, lock_number, prepare, translated
+from .database import VERSION, connect, lock_number, prepare, translated
 from .postgres import PostgresLedger
 from .rows import queries
 
@@ -58,8 +58,10 @@ class LeasedLedger(PostgresLedger):
             with translated(url):
                 prepare(db)
                 db.execute(SQL["join"], (lock_number(f"issue {sending.issue}"),))
-                values = {**self._which, "worker": worker_name(), "connections": connections, "term": TERM}
-                self.lease = (db.execute(SQL["begin_lease"], values).fetchone() or (None,))[0]
+                about = {"worker": worker_name(), "connections": connections, "term": TERM, "program": VERSION}
+                self.lease = (db.execute(SQL["begin_lease"], {**self._which, **about}).fetchone() or (None,))[0]
+                if self.lease is None:
+                    prepare(db)  # says why
             self._heart = Thread(target=self._beat, daemon=True)
             self._heart.start()
             on_error.pop_all()

@@ -5,8 +5,10 @@
 select pg_advisory_lock_shared(%s);
 
 -- begin_lease --
+-- No row: the schema was upgraded meanwhile, and this program cannot use it.
 insert into lease (worker, issue, rehearsal, connections, until)
-values (%(worker)s, %(issue)s, %(rehearsal)s, %(connections)s, clock_timestamp() + make_interval(secs => %(term)s))
+select %(worker)s, %(issue)s, %(rehearsal)s, %(connections)s, clock_timestamp() + make_interval(secs => %(term)s)
+from ledger where readable_by <= %(program)s
 returning id;
 
 -- renew_lease --

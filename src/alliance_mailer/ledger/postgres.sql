@@ -12,6 +12,14 @@ select exists (select 1 from pg_tables where schemaname = 'mailer' and tablename
 -- version --
 select version, readable_by, queue from mailer.ledger;
 
+-- at_work --
+-- Workers with a lease, and runs: each of those holds an issue's lock.
+select greatest(
+    (select count(*) from lease where until > clock_timestamp()),
+    (select count(distinct pid) from pg_locks
+     where locktype = 'advisory' and granted and pid <> pg_backend_pid()
+       and database = (select oid from pg_database where datname = current_database())));
+
 -- schema --
 create schema if not exists mailer;
 set local search_path to mailer;
@@ -21,7 +29,7 @@ set local search_path to mailer;
 create table ledger (
     version     integer not null,
     readable_by integer not null,
-    queue       text    not null            -- the task queue's version
+    queue       text    not null            -- the task queue's version; and, if its old workers may go on, that of them
 );
 insert into ledger values (2, 1, '');
 
