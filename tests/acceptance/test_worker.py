@@ -136,23 +136,6 @@ def test_a_worker_needs_a_ledger_that_machines_can_share(project, mailer):
     assert mailer("send", "--issue", "2.6", "--stop").code == 2
 
 
-def test_health_and_metrics_say_how_it_goes(machines, sink):
-    from urllib.request import urlopen
-
-    from alliance_mailer.health import serving
-
-    assert machines.run("worker", "--health")[0] == 0
-    machines.worker()
-    machines.run("send", "--issue", "2.6", "--transport", "live", "--yes")
-    with serving(0, machines.url, {"accepted": 24}) as port, urlopen(f"http://127.0.0.1:{port}/metrics") as answer:
-        text = answer.read().decode()
-    assert 'mailer_deliveries{issue="2.6",state="accepted"} 24' in text
-    assert 'mailer_outcomes_total{verdict="accepted"} 24' in text
-    assert re.search(r"^mailer_lag_seconds 0$", text, re.MULTILINE)
-    health = machines.document("worker", "--health")
-    assert health["well"] is True
-
-
 def test_of_all_workers_one_dispatches(machines, server):
     url, calls, began = server.new_database("dispatch"), [], int(time.time() // 60)
     open_ledger(url).close()

@@ -136,7 +136,7 @@ class _Migrations:
     """
 
     def __init__(self, noted: str, installed: str) -> None:
-        """`noted`: the version that the tables are ready for; and, if it is an older one, that whose `post` were run."""
+        """`noted`: the version that the tables are ready for; then, if older, the one whose `post` were run."""
         from procrastinate.schema import SchemaManager
 
         self.queue, _, finished = noted.partition(" ")

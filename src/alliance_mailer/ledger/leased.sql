@@ -93,6 +93,15 @@ where s.stopped = '' and (s.not_before is null or s.not_before <= clock_timestam
 -- workers --
 select worker, issue, connections, extract(epoch from until - clock_timestamp())::float from lease order by id;
 
+-- current --
+-- Of whom somebody is left, and the last one. The others have nothing new to say, and counting takes a second a million.
+select distinct e.issue, e.rehearsal from edition e
+where not e.rehearsal and (
+    e.last = (select max(last) from edition where not rehearsal)
+    or exists (select 1 from delivery d where d.issue = e.issue and not d.rehearsal and d.state in ('waiting', 'deferred'))
+    or exists (select 1 from delivery d where d.issue = e.issue and not d.rehearsal and d.state = 'sending'))
+order by e.issue;
+
 -- lag --
 -- Seconds since the one that has waited longest might have gone; 0 where nobody waits.
 select coalesce(max(extract(epoch from clock_timestamp()) - greatest(d.due, d.planned_at)), 0)::float

@@ -86,6 +86,12 @@ class Orders:
             rows = self._db.execute(SQL["open_sendings"], (enough,)).fetchall()
         yield from ((Sending(issue, rehearsal), count) for issue, rehearsal, count in rows if count)
 
+    def current(self) -> list[Sending]:
+        """The sendings of whom somebody is left, and the last one."""
+        with translated("ledger"):
+            rows = self._db.execute(SQL["current"]).fetchall()
+        return [Sending(issue, rehearsal) for issue, rehearsal in rows]
+
     def workers(self) -> list[tuple[str, str, int, float]]:
         """Who is at it: name, issue, connections, seconds that the lease still lives."""
         with translated("ledger"):
