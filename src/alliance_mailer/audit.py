@@ -15,16 +15,19 @@ from .handover import find_receipt
 from .ledger import KEPT, STATES, Ledger, Sending, read_ledger
 from .receipt import Receipt, in_order, key_mark, person, receipt_file
 from .report import Report, people
+from .run import finish_receipt
 from .signing import existing_key
 
 
 def audit(project: Path, config: Config, report: Report, number: str) -> int:
     """Print the equation, and whatever contradicts it. Returns the exit code: 1 where something does.
 
-    Raises SentElsewhere where the receipt cannot be understood, or only with another key.
+    Raises SentElsewhere where the receipt cannot be understood, or only with another key; TryLater where an open one cannot
+    be finished.
     """
     sending, key = Sending(number, rehearsal=False), existing_key(project, config.secret_env, os.environ)
     with contextlib.closing(read_ledger(config.ledger)) as ledger:
+        finish_receipt(project, config, ledger, sending)
         receipt = find_receipt(project, ledger, number, key)
         if sending not in ledger.sendings() and receipt is None:
             raise InputError(f"issue {number} was not sent: no ledger and no receipt knows it", hint="mailer status")

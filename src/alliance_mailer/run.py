@@ -11,12 +11,13 @@ from pathlib import Path
 from .config import Config, TransportConfig
 from .deliver import Later, deliver
 from .edition import Edition
-from .errors import MailerError
-from .handover import Writer
+from .errors import IssueHeld, MailerError
+from .handover import Writer, find_receipt
 from .interrupt import interruptible
 from .ledger import Delivery, Keyed, KeyedRequest, Ledger, Sending, Tally
 from .message import Message, Outcome, address, request_key
 from .pace import DAY, Brake, Pace, heard_before
+from .receipt import is_open
 from .signing import existing_key, signing_key
 from .suppressed import write_back
 from .transports import Traits, Transport, connect, transport_module
@@ -184,6 +185,29 @@ def run_sending(
         except MailerError as error:  # the ledger has it all; what stopped the run comes first
             stopped = stopped or error
         return Ending(stopped=stopped, interrupted=interrupted(), later=later)
+
+
+def finish_receipt(project: Path, config: Config, ledger: Ledger, sending: Sending) -> bool:
+    """Close the receipt, and the list of the suppressed, of a sending whose end nobody here saw. Whether it was open.
+
+    Workers have no repository, and a run may be killed. Where somebody is left or is at it, it stays open: who waits in
+    it may have got it. Raises SentElsewhere where it cannot be understood, TryLater where it cannot be written.
+    """
+    key = existing_key(project, config.secret_env, os.environ)
+    if sending.rehearsal or key is None or not is_open(project, sending.issue):
+        return False
+    try:
+        with ledger.hold(sending.issue):
+            receipt = find_receipt(project, ledger, sending.issue, key)
+            if receipt is None or not ledger.has_serial(sending.issue, receipt.serial):
+                return False
+            if ledger.claimed(sending) or ledger.next_due(sending):
+                return False
+            Writer(project, ledger, sending, key).write(finished=True)
+    except IssueHeld:
+        return False
+    write_back(project, ledger)
+    return True
 
 
 def _close(transports: Iterable[Transport]) -> None:

@@ -191,6 +191,7 @@ class _Run:
         ours = receipt is None or self.ledger.has_serial(sending.issue, receipt.serial)
         if ours and not (receipt and receipt.finished) and not self.mailing.request.dry_run and not sending.rehearsal:
             self._writer().write(finished=True)
+            write_back(self.mailing.project, self.ledger)
 
     def _writer(self) -> Writer:
         project, config = self.mailing.project, self.mailing.config
@@ -254,7 +255,7 @@ class _Run:
             command = mailing.command
             self.report.say(f"\nThe workers go on. Follow them again: {command}; halt them: {command} --stop")
             return 130
-        receipt.write(finished=True)
+        receipt.write(finished=ending.later is None)  # they go on later, and nobody here hears of it
         write_back(mailing.project, shared)
         return self._conclude(ending)
 

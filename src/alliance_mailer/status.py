@@ -5,11 +5,12 @@ from pathlib import Path
 from typing import Any
 
 from .config import Config
-from .errors import InputError, UsageError
+from .errors import InputError, SentElsewhere, TryLater, UsageError
 from .issue import issue_numbers, number_order
 from .ledger import Ledger, Sending, Tally, read_ledger
 from .receipt import Receipt, read_receipt, receipt_numbers
 from .report import Report
+from .run import finish_receipt
 
 _FAILED = ("refused", "deferred", "unknown")
 
@@ -27,6 +28,11 @@ def show_status(
         if number is not None and number not in numbers:
             raise InputError(f"there is no issue {number!r}; there are: {', '.join(issue_numbers(project)) or 'none'}")
         chosen = [sending for sending in known if number in (None, sending.issue)]
+        for sending in chosen:
+            try:
+                finish_receipt(project, config, ledger, sending)
+            except (SentElsewhere, TryLater) as error:
+                report.warn(str(error))
         if as_csv:
             report.table((sending, row) for sending in chosen for row in ledger.deliveries(sending, _FAILED))
             return

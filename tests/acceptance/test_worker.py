@@ -11,9 +11,12 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from alliance_mailer.contact import Suppression
 from alliance_mailer.jobs import DISPATCH, SHARES, Queue
-from alliance_mailer.ledger import Sending
+from alliance_mailer.ledger import Sending, Tally
 from alliance_mailer.ledger.postgres import open_ledger
+from alliance_mailer.receipt import read_receipt
+from conftest import change
 from machines import until
 
 SENDING = Sending("2.6", rehearsal=False)
@@ -60,6 +63,50 @@ def test_ctrl_c_ends_the_following_and_the_next_send_follows_again(machines, sin
         machines.worker()
         until(lambda: ledger.tally(SENDING).accepted == 24)
     assert len(sink.took) == 24
+
+
+@pytest.mark.parametrize("command", ["status", "audit", "send"])
+def test_what_workers_did_alone_comes_into_the_repository_with_the_next_command(machines, sink, command):
+    send = machines.send()
+    with closing(open_ledger(machines.url)) as ledger:
+        until(lambda: ledger.planned(SENDING) and (machines.at_home / "sends" / "2.6.json").exists())
+        send.send_signal(signal.SIGINT)  # nobody follows
+        send.wait()
+        machines.worker()
+        until(lambda: not ledger.next_due(SENDING) and not ledger.claimed(SENDING))
+        ledger.suppress([Suppression("gone@example.org", "hard bounce: 550 5.1.1", "2023-04-03", "issue 2.6")])
+    receipt = read_receipt(machines.at_home, "2.6")
+    assert (receipt.finished, receipt.tally.waiting) == (False, 24)
+    options = ("--transport", "live", "--yes") if command == "send" else ()
+    code, out = machines.run(command, "--issue", "2.6", *options)
+    assert code == 0, out
+    receipt = read_receipt(machines.at_home, "2.6")
+    assert (receipt.finished, receipt.tally) == (True, Tally(accepted=24, suppressed=1))
+    assert "gone@example.org,hard bounce" in (machines.at_home / "contacts" / "suppressed.csv").read_text()
+    assert "and sends/2.6.json says the same" in machines.run("audit", "--issue", "2.6")[1]
+
+
+def test_the_receipt_stays_open_while_the_workers_have_somebody_left(machines, sink, tmp_path):
+    from machines import Sink
+
+    deferring = Sink(tmp_path / "deferring.jsonl", {"script": {"ann@example.org": ["rcpt 450 4.2.0 in an hour"]}})
+    change(machines.at_home / "mailer.toml", f"port = {sink.port}", f"port = {deferring.port}")
+    with (machines.at_home / "mailer.toml").open("a") as settings:
+        settings.write('\n[delivery]\nretry = ["1h"]\n')
+    machines.people(30)
+    with (machines.at_home / "contacts" / "subscribers.csv").open("a") as people:
+        people.write("ann@example.org,Ann\n")
+    machines.worker()
+    code, out = machines.run("send", "--issue", "2.6", "--transport", "live", "--yes")
+    assert (code, "the workers go on by themselves" in out) == (75, True), out
+    machines.status()
+    receipt = read_receipt(machines.at_home, "2.6")
+    assert (receipt.finished, receipt.tally) == (False, Tally(accepted=30, deferred=1))
+    with closing(open_ledger(machines.url)) as ledger:
+        ledger.connection.execute("update delivery set due = 0")
+        until(lambda: ledger.tally(SENDING) == Tally(accepted=31))
+    until(lambda: machines.status() and read_receipt(machines.at_home, "2.6").finished)
+    deferring.close()
 
 
 def test_stop_halts_the_workers_and_send_goes_on(machines, sink):
