@@ -24,6 +24,7 @@ import psycopg
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from alliance_mailer.contact import Contact
 from alliance_mailer.ledger import Ledger, Settled, open_ledger
+from alliance_mailer.ledger.postgres import PostgresLedger
 from alliance_mailer.message import Outcome, Verdict
 from database import Server
 from ledger.rows import NOW, PLAN, SENDING, nobody_lacks_anything
@@ -101,12 +102,14 @@ def contacts(people: int) -> Iterator[Contact]:
 def ledger(opened: Callable[[], Ledger], people: int) -> dict[str, float]:
     """Planning, and then claiming and settling in groups of ten, as a worker with five connections does."""
     with closing(opened()) as book:
-        began = time.monotonic()
+        server = [book.connection.info.backend_pid] if isinstance(book, PostgresLedger) else []
+        began, here, there = time.monotonic(), time.process_time(), cpu(server)
         book.stage(SENDING, contacts(people), ["name"], nobody_lacks_anything)
         book.plan(SENDING, PLAN, NOW)
         planned = time.monotonic() - began
+        here, there = time.process_time() - here, cpu(server) - there
         book.exchange(SENDING, [], 1, NOW)
-        times, cpu = [], time.process_time()
+        times, used = [], time.process_time()
         rows = book.exchange(SENDING, [], GROUP, NOW)
         for _ in range(1000):
             started = time.perf_counter()
@@ -114,13 +117,15 @@ def ledger(opened: Callable[[], Ledger], people: int) -> dict[str, float]:
                 SENDING, [Settled(row, Outcome(Verdict.ACCEPTED, "250 2.0.0 OK")) for row in rows], GROUP, NOW
             )
             times.append(time.perf_counter() - started)
-        cpu = time.process_time() - cpu
+        used = time.process_time() - used
     return {
         "plan_s": planned,
+        "plan_client_cpu_s": here,
+        "plan_server_cpu_s": there,
         "exchange_ms": statistics.median(times) * 1e3,
         "exchange_p99_ms": statistics.quantiles(times, n=100)[98] * 1e3,
         "message_us": statistics.mean(times) / GROUP * 1e6,
-        "client_cpu_us": cpu / len(times) / GROUP * 1e6,
+        "client_cpu_us": used / len(times) / GROUP * 1e6,
     }
 
 
@@ -162,7 +167,9 @@ def main() -> None:
             for name, store in kinds.items():
                 record[name] = found = ledger(lambda store=store: open_ledger(store), many)
                 found["bytes"] = size(store) / many
-                print(f"  {name:10} plan {found['plan_s']:5.1f} s, {found['bytes']:.0f} bytes a row")
+                plan = f"{found['plan_s']:5.1f} s, CPU {found['plan_client_cpu_s']:.1f} here"
+                plan += f" and {found['plan_server_cpu_s']:.1f} in the server" if name == "PostgreSQL" else ""
+                print(f"  {name:10} plan {plan}; {found['bytes']:.0f} bytes a row")
                 exchange = f"{found['exchange_ms']:.2f} ms (99 %: {found['exchange_p99_ms']:.2f})"
                 cost = f"{found['message_us']:.0f} µs a message, {found['client_cpu_us']:.0f} of them CPU here"
                 print(f"             10 settled and 10 claimed in {exchange}: {cost}")

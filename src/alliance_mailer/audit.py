@@ -22,8 +22,8 @@ from .signing import existing_key
 def audit(project: Path, config: Config, report: Report, number: str) -> int:
     """Print the equation, and whatever contradicts it. Returns the exit code: 1 where something does.
 
-    Raises SentElsewhere where the receipt cannot be understood, or only with another key; TryLater where an open one cannot
-    be finished.
+    Raises SentElsewhere where the receipt cannot be understood, or only with another key; TryLater where an open one
+    cannot be finished.
     """
     sending, key = Sending(number, rehearsal=False), existing_key(project, config.secret_env, os.environ)
     with contextlib.closing(read_ledger(config.ledger)) as ledger:

@@ -143,6 +143,13 @@ class Pace:
         """How many may go now, whoever they are; None: any number."""
         return min((window.room(now) for window in self._windows), default=None)
 
+    def room_beside(self, others: Iterable[Spent], now: float) -> int | None:
+        """The same, once it is known what other runs have just spent: as late in their second as can be."""
+        for each in others:
+            for window in self._of(each.domain, now) if each.domain else self._windows:
+                window.spend(min(each.second + 1, now), each.count)
+        return self.room(now)
+
     def next(self, now: float) -> float:
         """When the next may go (seconds since 1970)."""
         return max((window.next(now) for window in self._windows), default=now)

@@ -161,6 +161,9 @@ def run_sending(
                 receipt.now_and_then()
 
         remembered = [] if sending.rehearsal else ledger.spent_since(name, int(clock().timestamp()) - DAY)
+        pace = Pace(name, chosen.rate, chosen.domain_rate, remembered)
+        if not (pace.is_free or sending.rehearsal):
+            ledger.share_rate(pace.room_beside)
         before = heard_before(ledger, sending, tally)
         stopped: MailerError | None = None
         later = None
@@ -170,7 +173,7 @@ def run_sending(
                 connections=min(chosen.connections, max(1, people)),
                 # A disk that is full is not emptied by waiting half a minute.
                 policy=replace(config.delivery, reconnect=()) if sending.rehearsal else config.delivery,
-                pace=Pace(name, chosen.rate, chosen.domain_rate, remembered),
+                pace=pace,
                 brake=Brake(config.delivery.brake, before),
                 now=clock, stopped=interrupted, settled=heard, waits=waits, limit=limit,
                 keyed=keyed, repeats=repeats,

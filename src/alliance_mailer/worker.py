@@ -24,7 +24,7 @@ from .edition import Edition
 from .errors import ConfigError, MailerError, TransportRefused, TryLater
 from .interrupt import stop_signals
 from .jobs import DISPATCH, ENOUGH, SHARES, Queue, end_dead_leases
-from .ledger import KeyedRequest, Ledger, Sending, Spent
+from .ledger import KeyedRequest, Ledger, Sending
 from .ledger.database import check_queue
 from .ledger.leased import LeasedLedger, worker_name
 from .ledger.orders import SHARE, Order, Orders
@@ -174,18 +174,13 @@ class Worker:
                     chosen.use, chosen.options, project=self._project, issue=sending.issue, environ=os.environ
                 )
 
-            leased = LeasedLedger(self._url, sending, connections, name)
+            leased = LeasedLedger(self._url, sending, connections)
             with contextlib.closing(leased):
                 pace = Pace(
                     name, chosen.rate, chosen.domain_rate, leased.spent_since(name, int(now().timestamp()) - DAY)
                 )
-
-                def room(others: list[Spent], second: int) -> int | None:
-                    pace.learn(others)
-                    return pace.room(second)
-
                 if not pace.is_free:
-                    leased.share_rate(room)
+                    leased.share_rate(pace.room_beside)
                 self._say(sending, "begins")
                 before = heard_before(ledger, sending, ledger.tally(sending))
                 try:

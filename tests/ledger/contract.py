@@ -1,6 +1,6 @@
 """What every ledger keeps, whatever it is made of. A ledger's test file inherits `LedgerContract` and gives it a store."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from datetime import timedelta
 from threading import Thread
@@ -202,6 +202,39 @@ class LedgerContract:
         ]  # fmt: skip
         assert connect().spent_since("smtp", 150) == [Spent("smtp", "", 160, 1)]
         assert connect().spent_since("smtp", 0) == [Spent("smtp", "", 160, 1)]
+
+    def test_a_rate_is_shared_by_all_who_spend_of_it(self, connect: Open) -> None:
+        told: dict[int, list[Spent]] = {1: [], 2: []}
+
+        def opened(number: int) -> Ledger:
+            ledger = connect()
+            ledger.spent_since("smtp", 0)
+            ledger.share_rate(lambda others, _: told[number].extend(others) or 1)
+            return ledger
+
+        plan(connect())
+        one, two = opened(1), opened(2)
+        assert addresses(one.exchange(SENDING, [], 3, NOW, spent=[Spent("smtp", "", 100, 2)])) == [ANN]
+        two.exchange(SENDING, [], 3, NOW, spent=[Spent("smtp", "example.org", 101, 1), Spent("another", "", 101, 5)])
+        one.exchange(SENDING, [], 3, NOW)
+        assert told == {1: [Spent("smtp", "example.org", 101, 1)], 2: [Spent("smtp", "", 100, 2)]}
+        two.exchange(SENDING, [], 0, NOW)  # who claims nothing needs no room
+        assert [len(others) for others in told.values()] == [1, 1]
+
+    def test_what_others_spend_after_a_transaction_that_failed_is_not_overlooked(self, connect: Open) -> None:
+        plan(connect())
+        one, two, told = connect(), connect(), list[Spent]()
+        one.spent_since("smtp", 0)
+        one.share_rate(lambda others, _: told.extend(others))
+
+        def fails(rows: Sequence[Delivery]) -> str:
+            raise RuntimeError
+
+        with pytest.raises(RuntimeError):
+            one.exchange(SENDING, [], 1, NOW, spent=[Spent("smtp", "", 100, 1)] * 3, keyed=Keyed("smtp", 1, fails))
+        two.exchange(SENDING, [], 0, NOW, spent=[Spent("smtp", "", 100, 7)])
+        one.exchange(SENDING, [], 1, NOW)
+        assert told == [Spent("smtp", "", 100, 7)]
 
     def test_a_hard_bounce_suppresses_and_nothing_else_does(self, ledger: Ledger) -> None:
         plan(ledger)

@@ -46,7 +46,7 @@ def worker(url) -> Callable[[], LeasedLedger]:
     opened = []
 
     def worker() -> LeasedLedger:
-        opened.append(LeasedLedger(url, SENDING, 3, NAME))
+        opened.append(LeasedLedger(url, SENDING, 3))
         return opened[-1]
 
     yield worker
@@ -216,7 +216,7 @@ def test_workers_spend_of_one_rate_and_never_more(worker, ledger):
     for _ in range(3):
         one = worker()
         pace = Pace(NAME, [Rate(50, 86400)], [], one.spent_since(NAME, 0))
-        one.share_rate(lambda others, second, pace=pace: (pace.learn(others), pace.room(second))[1])
+        one.share_rate(pace.room_beside)
         workers.append((one, pace))
     claimed = []
     for turn in range(60):

@@ -13,13 +13,13 @@ from threading import current_thread, main_thread
 import pytest
 
 from alliance_mailer.errors import ConfigError, TryLater
-from alliance_mailer.ledger import Tally
+from alliance_mailer.ledger import Spent, Tally
 from alliance_mailer.ledger.sqlite import SqliteLedger, file_system, open_ledger
 
 from .contract import LedgerContract, Open
 from .elsewhere import elsewhere, files_below, killed_between_claim_and_settle
 from .machine import LedgerMachine
-from .rows import BOB, REHEARSAL, SENDING, addresses, claim, plan
+from .rows import BOB, NOW, REHEARSAL, SENDING, addresses, claim, plan
 
 
 @contextmanager
@@ -128,6 +128,22 @@ def test_a_commit_waits_for_the_disk_where_a_power_cut_is_to_be_survived(path, d
     with closing(open_ledger(path, durability=durability)) as ledger:
         assert ledger._db.execute("pragma journal_mode").fetchone() == ("wal",)
         assert ledger._db.execute("pragma synchronous").fetchone() == (synchronous,)  # NORMAL, FULL
+
+
+def test_what_was_spent_before_rates_were_shared_is_remembered(path, opened):
+    opened(path).close()
+    with closing(sqlite3.connect(path)) as older:
+        older.executescript("""
+            pragma user_version = 3;
+            drop table spent;
+            create table spent (transport text not null, domain text not null, second integer not null,
+                                count integer not null, primary key (transport, domain, second)) without rowid;
+            insert into spent values ('smtp', '', 100, 3), ('smtp', 'example.org', 90, 1);
+        """)
+    ledger, rows = opened(path), [Spent("smtp", "example.org", 90, 1), Spent("smtp", "", 100, 3)]
+    assert ledger.spent_since("smtp", 0) == rows
+    ledger.exchange(SENDING, [], 0, NOW, spent=[Spent("smtp", "", 100, 1)])
+    assert ledger.spent_since("smtp", 100) == [Spent("smtp", "", 100, 4)]
 
 
 def test_an_older_ledger_is_brought_up_to_date_and_loses_nothing(path, opened, tmp_path):

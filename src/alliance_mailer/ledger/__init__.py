@@ -204,6 +204,13 @@ class Ledger(Protocol):
     def spent_since(self, transport: str, second: int) -> list[Spent]:
         """What `exchange` was told to remember of a transport since then; older ones are forgotten."""
 
+    def share_rate(self, room: Callable[[list[Spent], float], int | None]) -> None:
+        """From now on `exchange` claims only as many as `room` says, None for any number.
+
+        It is told, within the transaction, what others have spent of the transport since `spent_since`, and what time
+        it is (seconds since 1970).
+        """
+
     def next_due(self, sending: Sending) -> datetime | None:
         """When the next one may be tried; None where nobody is left."""
 

@@ -40,14 +40,11 @@ class LeasedLedger(PostgresLedger):
 
     _sql = SQL
 
-    def __init__(self, url: str, sending: Sending, connections: int, transport: str) -> None:
-        """`transport`: as people know it; whose rate is shared with all who spend of it."""
+    def __init__(self, url: str, sending: Sending, connections: int) -> None:
         db = connect(url)
         super().__init__(db, url)
-        self._sending, self._transport = sending, transport
+        self._sending = sending
         self._which = {"issue": sending.issue, "rehearsal": sending.rehearsal}
-        self._others_spent: Callable[[list[Spent], int], int | None] | None = None
-        self._read_up_to = 0  # of `spent`
         self._known = set[int]()  # claimed, and neither settled nor released
         self._alive_until = time.monotonic() + TERM - _MARGIN
         self._closing = Event()
@@ -70,17 +67,6 @@ class LeasedLedger(PostgresLedger):
     def is_ours(self) -> bool:
         """Whether what was claimed may still be begun with."""
         return not self.lost and time.monotonic() < self._alive_until
-
-    def share_rate(self, room: Callable[[list[Spent], int], int | None]) -> None:
-        """From now on claim only as many as `room` says, told what others spent meanwhile, and the second it is."""
-        self._others_spent = room
-
-    def spent_since(self, transport: str, second: int) -> list[Spent]:
-        """See the protocol. What others spend from now on, `share_rate` tells."""
-        with translated(self._url), self._db.transaction():
-            self._db.execute(SQL["lock_pace"], (lock_number(f"pace {transport}"),))
-            self._read_up_to = self._rows("last_spent")[0][0]
-            return super().spent_since(transport, second)
 
     def exchange(
         self,
@@ -112,7 +98,7 @@ class LeasedLedger(PostgresLedger):
     def repeatable(self, sending: Sending, transport: str, since: datetime) -> list[KeyedRequest]:
         """See the protocol. Those that no living worker asks about; from now on nobody else does."""
         with translated(self._url), self._db.transaction():
-            self._db.execute(SQL["lock_doubts"], (lock_number(f"doubts {sending.issue}"),))
+            self._lock(f"doubts {sending.issue}")
             found = super().repeatable(sending, transport, since)
             ids = [row.id for request in found for row in request.deliveries]
             ours = {number for (number,) in self._rows("ask_about", {"lease": self.lease, "ids": ids})}
@@ -123,22 +109,6 @@ class LeasedLedger(PostgresLedger):
     def next_due(self, sending: Sending) -> datetime | None:
         """See the protocol."""
         return self._insist(lambda: super(LeasedLedger, self).next_due(sending))
-
-    def _room(self, limit: int, second: int) -> int:
-        if self._others_spent is None or not limit:
-            return limit
-        self._db.execute(SQL["lock_pace"], (lock_number(f"pace {self._transport}"),))
-        rows = self._rows("spent_by_others", (self._transport, self._read_up_to))
-        if rows:
-            self._read_up_to = rows[-1][0]
-        others = [Spent(self._transport, domain, when, count) for _, domain, when, count in rows]
-        room = self._others_spent(others, second)
-        return limit if room is None else min(limit, room)
-
-    def _spend(self, spent: Sequence[Spent]) -> int:
-        number = super()._spend(spent)
-        self._read_up_to = max(self._read_up_to, number)  # the lock keeps others from spending in between
-        return number
 
     # The lease ------------------------------------------------------------------------------------------------------
 

@@ -25,9 +25,6 @@ set state = case when settled_at is null then 'waiting' else 'deferred' end, att
 where issue = %(issue)s and rehearsal = %(rehearsal)s and lease = %(lease)s and state = 'sending'
   and id <> all(%(known)s);
 
--- last_spent --
-select coalesce(max(id), 0) from spent;
-
 -- end_lease --
 delete from lease where id = %s;
 
@@ -41,9 +38,6 @@ update delivery d set state = 'unknown', reply = 'the worker ended before the se
 where d.state = 'sending' and d.lease is not null and (d.issue, d.rehearsal) in (select issue, rehearsal from sending)
   and not exists (select 1 from lease l where l.id = d.lease)
 returning d.issue, d.rehearsal;
-
--- lock_doubts --
-select pg_advisory_xact_lock(%s);
 
 -- ask_about --
 -- What a living worker asks about is its own.

@@ -2,31 +2,26 @@
 
 import contextlib
 import fcntl
-import itertools
 import json
-import operator
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, astuple
-from datetime import UTC, datetime
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from ..contact import Contact, Suppression
+from ..contact import Contact
 from ..disk import alone
 from ..errors import ConfigError, IssueHeld, TryLater
-from . import KEPT, STATES, Audience, Delivery, Keyed, KeyedRequest, Mistakes, Planned, Sending, Settled, Spent, Tally
-from .rows import claimed_of, delivery_of, fields_of, queries
+from . import KEPT, Audience, Mistakes, Sending
+from .rows import fields_of, queries
+from .tables import Row, Tables, Values
 
 _SQL = queries(__file__)
-
-_LOOKS = 2000  # rows passed over in one transaction, 10 ms: then other connections' outcomes are written down
 
 Durability = Literal["process", "power"]
 
 _APPLICATION = 0x6D61696C  # "mail"
-_VERSION = 3
+_VERSION = 4
 
 
 def open_ledger(path: Path, *, dry_run: bool = False, durability: Durability = "process") -> "SqliteLedger":
@@ -91,13 +86,17 @@ def _translated(name: str) -> Iterator[None]:
     """What SQLite raises, in our words."""
     try:
         yield
-    except sqlite3.OperationalError as error:  # disk full, locked for 30 seconds, no permission
+    except sqlite3.Error as error:
+        raise _in_our_words(name, error) from None
+
+
+def _in_our_words(name: str, error: sqlite3.Error) -> Exception:
+    if isinstance(error, sqlite3.OperationalError):  # disk full, locked for 30 seconds, no permission
         hint = "nothing is lost; run the same command again"
-        raise TryLater(f"the ledger {name} cannot be used: {error}", hint=hint) from None
-    except sqlite3.DatabaseError as error:
-        if type(error) is not sqlite3.DatabaseError:  # a mistake of ours
-            raise
-        raise ConfigError(f"{name} is no ledger: {error}", hint="restore it from a backup; do not delete it") from None
+        return TryLater(f"the ledger {name} cannot be used: {error}", hint=hint)
+    if type(error) is sqlite3.DatabaseError:
+        return ConfigError(f"{name} is no ledger: {error}", hint="restore it from a backup; do not delete it")
+    return error  # a mistake of ours
 
 
 def _refuse_network(folder: Path) -> None:
@@ -117,7 +116,7 @@ def file_system(folder: Path, mounts: str) -> str:
     return max(reversed(inside), key=lambda row: len(row[1]))[2] if inside else ""
 
 
-class SqliteLedger:
+class SqliteLedger(Tables):
     """See the protocol. One connection, one call at a time."""
 
     def __init__(self, db: sqlite3.Connection, path: Path | None, *, waits: bool = False) -> None:
@@ -125,7 +124,7 @@ class SqliteLedger:
         self._name = str(path or "copy")
 
     @contextlib.contextmanager
-    def _transaction(self) -> Iterator[None]:
+    def _transaction(self, *, at_once: bool = False) -> Iterator[None]:
         with _translated(self._name):
             self._db.execute("begin immediate")
             try:
@@ -136,9 +135,38 @@ class SqliteLedger:
                     self._db.execute("rollback")
                 raise
 
-    def _rows(self, query: str, values: Sequence[object] | Mapping[str, object] = ()) -> list[tuple[Any, ...]]:
+    # `_translated` would cost a microsecond each time, and a message has five of them.
+    def _rows(self, query: str, values: Values | None = None) -> list[Row]:
+        try:
+            return self._db.execute(_SQL[query], values or ()).fetchall()
+        except sqlite3.Error as error:
+            raise _in_our_words(self._name, error) from None
+
+    def _change(self, query: str, values: Values) -> int:
+        try:
+            return self._db.execute(_SQL[query], values).rowcount
+        except sqlite3.Error as error:
+            raise _in_our_words(self._name, error) from None
+
+    def _change_each(self, query: str, values: Iterable[Values]) -> int:
+        try:
+            return self._db.executemany(_SQL[query], values).rowcount
+        except sqlite3.Error as error:
+            raise _in_our_words(self._name, error) from None
+
+    def _stream(self, query: str, values: Values | None = None) -> Iterator[Row]:
         with _translated(self._name):
-            return self._db.execute(_SQL[query], values).fetchall()
+            yield from self._db.execute(_SQL[query], values or ())
+
+    def _claim(self, ids: Sequence[int], second: int) -> None:
+        self._change_each("claim", [{"second": second, "id": number} for number in ids])
+
+    def _settle_all(self, query: str, rows: Sequence[Values]) -> None:
+        self._change_each(query, rows)
+
+    @staticmethod
+    def _list(values: Iterable[Any]) -> str:
+        return json.dumps(list(values))
 
     @contextlib.contextmanager
     def hold(self, issue: str) -> Iterator[None]:
@@ -175,17 +203,6 @@ class SqliteLedger:
             raise TryLater(f"{path} cannot be locked: {error.strerror}") from None
         return False
 
-    def suppress(self, suppressions: Iterable[Suppression]) -> None:
-        """See the protocol."""
-        rows = ((s.address, s.reason, s.since, s.source) for s in suppressions)
-        with self._transaction():
-            self._db.executemany(_SQL["suppress"], rows)
-
-    def suppressions(self) -> Iterator[Suppression]:
-        """See the protocol."""
-        with _translated(self._name):
-            yield from itertools.starmap(Suppression, self._db.execute(_SQL["suppressions"]))
-
     def stage(
         self, sending: Sending, contacts: Iterable[Contact], fields: Iterable[str], mistakes: Mistakes
     ) -> Audience:
@@ -219,214 +236,14 @@ class SqliteLedger:
     def _joins(self, which: Mapping[str, Any], address: str) -> bool:
         return bool(self._db.execute(_SQL["joins"], {**which, "address": address}).fetchone()[0])
 
-    def plan(self, sending: Sending, planned: Planned, now: datetime) -> int:
-        """See the protocol."""
-        with self._transaction():
-            which = {"issue": sending.issue, "rehearsal": sending.rehearsal}
-            edition = self._db.execute(_SQL["plan_edition"], {**which, **asdict(planned)}).fetchone()[0]
-            values = {**which, "edition": edition, "now": int(now.timestamp())}
-            count = self._db.execute(_SQL["plan"], values).rowcount
-            if count:
-                self._db.execute(_SQL["plan_last"], (edition,))
-            return count
-
-    def planned(self, sending: Sending) -> Planned | None:
-        """See the protocol."""
-        rows = self._rows("planned", (sending.issue, sending.rehearsal))
-        return Planned(*rows[0]) if rows else None
-
-    def forget(self, sending: Sending) -> None:
-        """See the protocol."""
-        with self._transaction():
-            self._db.execute(_SQL["forget"], (sending.issue, sending.rehearsal))
-            self._db.execute(_SQL["forget_editions"], (sending.issue, sending.rehearsal))
-
-    def claimed(self, sending: Sending) -> int:
-        """See the protocol."""
-        return int(self._rows("claimed", (sending.issue, sending.rehearsal))[0][0])
-
-    def recover(self, sending: Sending, *, repeat: bool) -> int:
-        """See the protocol."""
-        state, reply = ("waiting", "") if repeat else ("unknown", "the run ended before the server's answer was read")
-        with self._transaction():
-            values = (state, reply, sending.issue, sending.rehearsal)
-            return self._db.execute(_SQL["recover"], values).rowcount
-
-    def exchange(
-        self,
-        sending: Sending,
-        settled: Sequence[Settled],
-        limit: int,
-        now: datetime,
-        *,
-        put_off: Callable[[Delivery], int] | None = None,
-        spent: Sequence[Spent] = (),
-        keyed: Keyed | None = None,
-    ) -> list[Delivery]:
-        """See the protocol."""
-        second = int(now.timestamp())
-        with self._transaction():
-            self._settle(sending, settled, second, now)
-            claimed, looked_at = list[Delivery](), 0
-            # What is suppressed or put off is looked at once, then it is no longer due; `_LOOKS` bounds a transaction.
-            while len(claimed) < limit and looked_at < _LOOKS:
-                values = (sending.issue, sending.rehearsal, second, limit - len(claimed))
-                rows = self._db.execute(_SQL["due"], values).fetchall()
-                if not rows:
-                    break
-                looked_at += len(rows)
-                taken = [claimed_of(row) for row in rows if not self._is_suppressed(row)]
-                if put_off:
-                    taken = [delivery for delivery in taken if not self._is_put_off(delivery, put_off)]
-                self._db.executemany(_SQL["claim"], [(second, delivery.id) for delivery in taken])
-                claimed += taken
-            self._db.executemany(_SQL["spend"], [astuple(each) for each in spent])
-            if keyed:
-                for start in range(0, len(claimed), keyed.size):
-                    self._remember(keyed, claimed[start : start + keyed.size], second)
-        return claimed
-
-    def _remember(self, keyed: Keyed, rows: Sequence[Delivery], second: int) -> None:
-        values = (keyed.key(rows), keyed.transport, second, len(rows))
-        request = self._db.execute(_SQL["add_request"], values).fetchone()[0]
-        self._db.executemany(_SQL["add_to_request"], [(request, place, row.id) for place, row in enumerate(rows)])
-
-    def _settle(self, sending: Sending, settled: Sequence[Settled], second: int, now: datetime) -> None:
-        for query, state in (("settle", "sending"), ("settle_repeated", "unknown")):
-            rows = [
-                {
-                    "id": each.delivery.id,
-                    "state": each.outcome.verdict,
-                    "due": each.due,
-                    "reply": each.outcome.reply[:1000],
-                    "provider_id": each.outcome.provider_id,
-                    "about_us": each.outcome.about_us,
-                    "now": second,
-                }
-                for each in settled
-                if each.delivery.state == state
-            ]
-            self._db.executemany(_SQL[query], rows)
-        for each in settled:
-            if each.outcome.hard and not sending.rehearsal:
-                reason, source = f"hard bounce: {each.outcome.reply}", f"issue {sending.issue}"
-                values = (each.delivery.contact.address, reason, now.date().isoformat(), source)
-                self._db.execute(_SQL["suppress"], values)
-
-    def _is_suppressed(self, row: tuple[Any, ...]) -> bool:
-        """Since the plan."""
-        reason = row[-1]
-        if reason is None:
-            return False
-        self._db.execute(_SQL["suppress_claimed"], (reason, row[0]))
-        return True
-
-    def _is_put_off(self, delivery: Delivery, put_off: Callable[[Delivery], int]) -> bool:
-        """Its domain has had enough for now."""
-        due = put_off(delivery)
-        if due:
-            self._db.execute(_SQL["put_off"], (due, delivery.id))
-        return bool(due)
-
-    def release(self, deliveries: Iterable[Delivery]) -> None:
-        """See the protocol."""
-        with self._transaction():
-            self._db.executemany(_SQL["release"], [(delivery.id,) for delivery in deliveries])
-
-    def repeatable(self, sending: Sending, transport: str, since: datetime) -> list[KeyedRequest]:
-        """See the protocol."""
-        which = {"issue": sending.issue, "rehearsal": sending.rehearsal}
-        rows = self._rows("repeatable", {**which, "transport": transport, "since": int(since.timestamp())})
-        return [
-            KeyedRequest(key, tuple(delivery_of(row[1:]) for row in group))
-            for key, group in itertools.groupby(rows, key=operator.itemgetter(0))
-        ]
-
-    def tally(self, sending: Sending) -> Tally:
-        """See the protocol. A living run's claims count as waiting."""
-        counts = dict(self._rows("tally", (sending.issue, sending.rehearsal)))
-        counts["waiting"] = counts.get("waiting", 0) + counts.pop("sending", 0)
-        return Tally(**{state: counts.get(state, 0) for state in STATES})
-
-    def spent_since(self, transport: str, second: int) -> list[Spent]:
-        """See the protocol."""
-        with self._transaction():
-            self._db.execute(_SQL["forget_spent"], (transport, second))
-            return [Spent(*row) for row in self._db.execute(_SQL["spent_since"], (transport, second))]
-
-    def next_due(self, sending: Sending) -> datetime | None:
-        """See the protocol."""
-        due = self._rows("next_due", (sending.issue, sending.rehearsal))[0][0]
-        return None if due is None else datetime.fromtimestamp(due, UTC)
-
-    def sendings(self) -> list[Sending]:
-        """See the protocol."""
-        return [Sending(issue, bool(rehearsal)) for issue, rehearsal in self._rows("sendings")]
-
-    def deliveries(self, sending: Sending, states: Sequence[str]) -> Iterator[Delivery]:
-        """See the protocol."""
-        values = (sending.issue, sending.rehearsal, json.dumps(states))
-        with _translated(self._name):
-            yield from map(delivery_of, self._db.execute(_SQL["deliveries"], values))
-
-    def story(self, address: str) -> list[tuple[Sending, Delivery]]:
-        """See the protocol."""
-        rows = self._rows("story", (address,))
-        return [(Sending(issue, bool(rehearsal)), delivery_of(row)) for issue, rehearsal, *row in rows]
-
-    def people(self, sending: Sending, prefix: str = "") -> Iterator[tuple[str, str, str]]:
-        """See the protocol."""
-        which = {"issue": sending.issue, "rehearsal": sending.rehearsal}
-        span = {"first": prefix, "last": f"{prefix}\U0010ffff"}
-        with _translated(self._name):
-            yield from self._db.execute(_SQL["people_named" if prefix else "people"], {**which, **span})
-
-    def resolve(self, sending: Sending, *, resend: bool, addresses: Iterable[str] | None = None) -> int:
-        """See the protocol."""
-        query = _SQL["resolve_resend" if resend else "resolve_leave"]
-        chosen = None if addresses is None else json.dumps(list(addresses))
-        with self._transaction():
-            values = {"issue": sending.issue, "rehearsal": sending.rehearsal, "chosen": chosen}
-            return self._db.execute(query, values).rowcount
-
-    def left(self, sending: Sending) -> int:
-        """See the protocol."""
-        return int(self._rows("left", (sending.issue, sending.rehearsal))[0][0])
-
     def rename(self, address: str, pseudonym: str) -> int:
         """See the protocol."""
-        values = {"address": address, "pseudonym": pseudonym}
-        with _translated(self._name):
-            self._db.execute(
-                "pragma secure_delete = on"
-            )  # what is overwritten is not to be read in the file's free room
-        with self._transaction():
-            self._db.execute(_SQL["rename_suppression"], values)
-            count = self._db.execute(_SQL["rename"], values).rowcount
+        with _translated(self._name):  # what is overwritten is not to be read in the file's free room
+            self._db.execute("pragma secure_delete = on")
+        count = super().rename(address, pseudonym)
         with _translated(self._name):
             self._db.execute("pragma wal_checkpoint(truncate)")  # nor in the log
         return count
-
-    def overwrite(self, sending: Sending, rows: Iterable[tuple[str, str, str]]) -> int:
-        """See the protocol."""
-        which = {"issue": sending.issue, "rehearsal": sending.rehearsal}
-        with self._transaction():
-            values = ({**which, "address": address, "state": state, "reply": reply} for address, state, reply in rows)
-            return self._db.executemany(_SQL["overwrite"], values).rowcount
-
-    def add_serial(self, issue: str, serial: str) -> None:
-        """See the protocol."""
-        with self._transaction():
-            self._db.execute(_SQL["add_serial"], (issue, serial))
-
-    def has_serial(self, issue: str, serial: str) -> bool:
-        """See the protocol."""
-        return bool(self._rows("has_serial", (issue, serial))[0][0])
-
-    def damage(self) -> list[str]:
-        """See the protocol."""
-        found = [str(row[0]) for row in self._rows("damage")]
-        return [] if found == ["ok"] else found
 
     def close(self) -> None:
         """See the protocol."""

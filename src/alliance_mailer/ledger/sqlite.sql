@@ -7,7 +7,7 @@ select (select application_id from pragma_application_id),
 
 -- schema --
 pragma application_id = 0x6D61696C;
-pragma user_version = 3;
+pragma user_version = 4;
 
 -- What was planned, one row for each edition that an issue was sent or rehearsed with.
 create table if not exists edition (
@@ -68,14 +68,15 @@ create table if not exists suppression (
     source      text not null
 ) without rowid;
 
--- What went to a transport in which second, for rates that hold across runs.
+-- What went to a transport in which second, for rates that hold across runs. Only added to: who has read up to a number
+-- reads on from there; no number is given twice (autoincrement).
 create table if not exists spent (
+    id          integer primary key autoincrement,
     transport   text    not null,           -- as people know it
     domain      text    not null,           -- empty: all
     second      integer not null,           -- since 1970
-    count       integer not null,
-    primary key (transport, domain, second)
-) without rowid;
+    count       integer not null
+);
 
 -- The receipts written from this ledger.
 create table if not exists receipt (
@@ -95,6 +96,20 @@ update edition set last = coalesce((select max(id) from delivery where edition =
 -- migrate_2 --
 alter table delivery add column request integer;
 alter table delivery add column place integer not null default 0;
+
+-- migrate_3 --
+create table if not exists spent (transport text, domain text, second integer, count integer); -- version 1 had none
+alter table spent rename to spent_before;
+create table spent (
+    id          integer primary key autoincrement,
+    transport   text    not null,           -- as people know it
+    domain      text    not null,           -- empty: all
+    second      integer not null,           -- since 1970
+    count       integer not null
+);
+insert into spent (transport, domain, second, count)
+select transport, domain, second, count from spent_before order by second;
+drop table spent_before;
 
 -- stage --
 create temp table if not exists roster (
@@ -123,7 +138,7 @@ select not exists (select 1 from suppression where address = :address)
    and not exists (select 1 from delivery where issue = :issue and rehearsal = :rehearsal and address = :address);
 
 -- suppress --
-insert into suppression (address, reason, since, source) values (?, ?, ?, ?) on conflict do nothing;
+insert into suppression (address, reason, since, source) values (:address, :reason, :since, :source) on conflict do nothing;
 
 -- plan_edition --
 insert into edition (issue, rehearsal, sha256, transport, subject, text, lists_sha256)
@@ -145,56 +160,56 @@ order by r.rowid
 on conflict (issue, rehearsal, address) do nothing;
 
 -- plan_last --
-update edition set last = (select max(id) from delivery) where id = ?;
+update edition set last = (select max(id) from delivery) where id = :edition;
 
 -- planned --
-select sha256, transport, subject, text, lists_sha256 from edition where issue = ? and rehearsal = ? order by last desc limit 1;
+select sha256, transport, subject, text, lists_sha256 from edition where issue = :issue and rehearsal = :rehearsal order by last desc limit 1;
 
 -- forget --
-delete from delivery where issue = ? and rehearsal = ?;
+delete from delivery where issue = :issue and rehearsal = :rehearsal;
 
 -- forget_editions --
-delete from edition where issue = ? and rehearsal = ?;
+delete from edition where issue = :issue and rehearsal = :rehearsal;
 
 -- claimed --
-select count(*) from delivery where issue = ? and rehearsal = ? and state = 'sending';
+select count(*) from delivery where issue = :issue and rehearsal = :rehearsal and state = 'sending';
 
 -- recover --
-update delivery set state = ?, reply = ? where issue = ? and rehearsal = ? and state = 'sending';
+update delivery set state = :state, reply = :reply where issue = :issue and rehearsal = :rehearsal and state = 'sending';
 
 -- due --
 select d.id, d.address, d.fields, d.source, d.state, d.attempts, d.planned_at, d.tried_at, d.settled_at,
        d.reply, d.due, d.provider_id, d.left, s.reason
 from delivery d left join suppression s on s.address = d.address
-where d.issue = ? and d.rehearsal = ? and d.state in ('waiting', 'deferred') and d.due <= ?
-order by d.due, d.id limit ?;
+where d.issue = :issue and d.rehearsal = :rehearsal and d.state in ('waiting', 'deferred') and d.due <= :second
+order by d.due, d.id limit :limit;
 
 -- suppress_claimed --
-update delivery set state = 'suppressed', reply = ? where id = ?;
+update delivery set state = 'suppressed', reply = :reply where id = :id;
 
 -- put_off --
-update delivery set due = ? where id = ?;
+update delivery set due = :due where id = :id;
 
 -- claim --
-update delivery set state = 'sending', attempts = attempts + 1, tried_at = coalesce(tried_at, ?) where id = ?;
+update delivery set state = 'sending', attempts = attempts + 1, tried_at = coalesce(tried_at, :second) where id = :id;
 
 -- settle --
 -- A refusal of us is no attempt to reach the person: nobody is given up for it later.
 update delivery
-set state = :state, due = :due, reply = :reply, provider_id = :provider_id, settled_at = :now,
+set state = :state, due = :due, reply = :reply, provider_id = :provider_id, settled_at = :second,
     attempts = attempts - :about_us, tried_at = iif(:about_us, null, tried_at),
     request = iif(:state = 'deferred', null, request)
 where id = :id and state = 'sending';
 
 -- settle_repeated --
-update delivery set state = :state, due = :due, reply = :reply, provider_id = :provider_id, settled_at = :now
+update delivery set state = :state, due = :due, reply = :reply, provider_id = :provider_id, settled_at = :second
 where id = :id and state = 'unknown' and left = 0;
 
 -- add_request --
-insert into request (key, transport, began, size) values (?, ?, ?, ?) returning id;
+insert into request (key, transport, began, size) values (:key, :transport, :second, :size) returning id;
 
 -- add_to_request --
-update delivery set request = ?, place = ? where id = ?;
+update delivery set request = :request, place = v.key from json_each(:ids) v where delivery.id = v.value;
 
 -- repeatable --
 select r.key, d.id, d.address, d.fields, d.source, d.state, d.attempts, d.planned_at, d.tried_at, d.settled_at,
@@ -214,35 +229,41 @@ where r.id in (
 order by r.id, d.place;
 
 -- spend --
-insert into spent (transport, domain, second, count) values (?, ?, ?, ?)
-on conflict do update set count = count + excluded.count;
+insert into spent (transport, domain, second, count) values (:transport, :domain, :second, :count) returning id;
 
 -- spent_since --
-select transport, domain, second, count from spent where transport = ? and second >= ? order by second;
+select transport, domain, second, sum(count) from spent where transport = :transport and second >= :second
+group by transport, domain, second order by second, domain;
+
+-- last_spent --
+select coalesce(max(seq), 0) from sqlite_sequence where name = 'spent';
+
+-- spent_by_others --
+select id, domain, second, count from spent where id > :number and transport = :transport order by id;
 
 -- forget_spent --
-delete from spent where transport = ? and second < ?;
+delete from spent where transport = :transport and second < :second;
 
 -- release --
 -- What was settled before has been tried, and was deferred. Else the time to give up has not begun.
 update delivery
 set state = case when settled_at is null then 'waiting' else 'deferred' end, attempts = attempts - 1, request = null,
     tried_at = iif(settled_at is null, null, tried_at)
-where id = ? and state = 'sending';
+where id in (select value from json_each(:ids)) and state = 'sending';
 
 -- tally --
-select state, count(*) from delivery where issue = ? and rehearsal = ? group by state;
+select state, count(*) from delivery where issue = :issue and rehearsal = :rehearsal group by state;
 
 -- deliveries --
 select id, address, fields, source, state, attempts, planned_at, tried_at, settled_at, reply, due, provider_id, left
-from delivery where issue = ? and rehearsal = ? and state in (select value from json_each(?)) order by id;
+from delivery where issue = :issue and rehearsal = :rehearsal and state in (select value from json_each(:states)) order by id;
 
 -- story --
 -- By the unique index of each sending: 0.1 ms, where reading through a million rows takes 300.
 select issue, rehearsal, id, address, fields, source, state, attempts, planned_at, tried_at, settled_at, reply, due,
        provider_id, left
 from (select distinct issue, rehearsal from edition) cross join delivery using (issue, rehearsal)
-where address = ? order by id;
+where address = :address order by id;
 
 -- people --
 -- A sending's rows lie together: read as they lie, a million in 0.8 s; in the index's order in 3.
@@ -266,7 +287,7 @@ where issue = :issue and rehearsal = :rehearsal and state = 'unknown' and left =
   and (:chosen is null or address in (select value from json_each(:chosen)));
 
 -- left --
-select count(*) from delivery where issue = ? and rehearsal = ? and state = 'unknown' and left = 1;
+select count(*) from delivery where issue = :issue and rehearsal = :rehearsal and state = 'unknown' and left = 1;
 
 -- rename --
 update delivery
@@ -288,16 +309,16 @@ where issue = :issue and rehearsal = :rehearsal and address = :address and state
 select address, reason, since, source from suppression order by address;
 
 -- damage --
-pragma integrity_check(10);
+select integrity_check from pragma_integrity_check(10) where integrity_check <> 'ok';
 
 -- add_serial --
-insert into receipt (issue, serial) values (?, ?) on conflict do nothing;
+insert into receipt (issue, serial) values (:issue, :serial) on conflict do nothing;
 
 -- has_serial --
-select exists (select 1 from receipt where issue = ? and serial = ?);
+select exists (select 1 from receipt where issue = :issue and serial = :serial);
 
 -- next_due --
-select min(due) from delivery where issue = ? and rehearsal = ? and state in ('waiting', 'deferred');
+select min(due) from delivery where issue = :issue and rehearsal = :rehearsal and state in ('waiting', 'deferred');
 
 -- sendings --
 select distinct issue, rehearsal from delivery order by issue, rehearsal;
