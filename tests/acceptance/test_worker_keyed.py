@@ -18,7 +18,7 @@ from provider import Provider
 from transports.web import Reply
 
 SENDING, PEOPLE = Sending("2.6", rehearsal=False), 1650
-SEND = ("send", "--issue", "2.6", "--transport", "api", "--yes", "--allow", "L001")
+SEND = ("send", "--issue", "2.6", "--transport", "api", "--yes", "--allow", "L001=no archive yet")
 
 
 @pytest.fixture
