@@ -128,12 +128,13 @@ def test_nobody_but_this_machine_is_answered_and_whoever_asks_badly_does_no_harm
     assert asked("GET", "/metrics", **{"X-Long": "a" * 70_000})[0] == 431
     idle = [socket.create_connection(("127.0.0.1", port)) for _ in range(30)]  # they say nothing
     idle[0].sendall(b"\0\xff\r\n\r\n")
-    with psycopg.connect(server.url) as db:
+    with psycopg.connect(server.url, autocommit=True) as db:
         count = "select count(*) from pg_stat_activity where datname = 'health'"
         before = db.execute(count).fetchone()[0]
         for each in idle[1:]:
             each.sendall(b"GET /metrics HTTP/1.0\r\n\r\n")
-        assert db.execute(count).fetchone()[0] <= before + 3  # one of them asks, or the worker itself
+        most = max(db.execute(count).fetchone()[0] for _ in range(300))
+    assert most <= before + 3  # one of them asks, or the worker itself
     assert all(each.recv(15) == b"HTTP/1.0 200 OK" for each in idle[1:])
     for each in idle:
         each.close()
