@@ -14,7 +14,7 @@ from ..errors import ConfigError, TryLater
 from .rows import queries
 
 SQL = queries(str(Path(__file__).with_name("postgres.py")))
-VERSION = 2
+VERSION = 3
 READABLE_BY = 1  # the oldest program's version that may use the schema beside this one
 
 Connection = psycopg.Connection[TupleRow]

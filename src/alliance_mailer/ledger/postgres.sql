@@ -31,7 +31,7 @@ create table ledger (
     readable_by integer not null,
     queue       text    not null            -- the task queue's version; and, if its old workers may go on, that of them
 );
-insert into ledger values (2, 1, '');
+insert into ledger values (3, 1, '');
 
 -- What was planned, one row for each edition that an issue was sent or rehearsed with.
 create table edition (
@@ -76,6 +76,8 @@ create index delivery_open on delivery (issue, rehearsal, due, id) where state i
 create index delivery_claimed on delivery (issue, rehearsal, lease) where state = 'sending';
 
 create index delivery_request on delivery (request) where request is not null;
+-- What a provider may be asked about: `dispatch` looks every minute, at every issue there ever was.
+create index delivery_unknown on delivery (issue, rehearsal, request) where state = 'unknown';
 
 -- Requests with an idempotency key: while the provider remembers it, the same request may go again.
 create table request (
@@ -159,6 +161,9 @@ update edition set last = coalesce((select max(id) from delivery where edition =
 alter table lease add column connections integer not null default 0;
 alter table sending add column signer text not null default '';
 alter table sending add column not_before timestamptz;
+
+-- migrate_2 --
+create index delivery_unknown on delivery (issue, rehearsal, request) where state = 'unknown';
 
 -- stage --
 create temp table if not exists staged (
