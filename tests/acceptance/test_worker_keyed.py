@@ -101,7 +101,7 @@ def test_where_the_provider_does_not_tell_they_stay_unknown_and_the_same_command
 
 
 def test_dispatch_asks_where_no_worker_is_left(machines, provider):
-    machines.people(300)
+    machines.people(100)
     issue = machines.at_home / "issues" / "2.6.md"
     now = datetime.now(ZoneInfo("America/New_York"))
     issue.write_text(re.sub(r"(?m)^title:", f"send_at: {now:%Y-%m-%d %H:%M}\ntitle:", issue.read_text(), count=1))
@@ -114,10 +114,10 @@ def test_dispatch_asks_where_no_worker_is_left(machines, provider):
     assert first.wait() == 130
     with closing(open_ledger(machines.url)) as ledger:
         until(lambda: Orders(ledger).end_dead_leases())  # as a worker that died right after that: there is no job
-        assert ledger.tally(SENDING) == Tally(unknown=300)
+        assert ledger.tally(SENDING) == Tally(unknown=100)
         assert machines.run("dispatch")[0] == 0
-        assert ledger.tally(SENDING) == Tally(accepted=300)
-    everybody_once(provider, 300)
+        assert ledger.tally(SENDING) == Tally(accepted=100)
+    everybody_once(provider, 100)
     asked = len(provider.asked)
     assert machines.run("dispatch") == (0, "")
     assert len(provider.asked) == asked
