@@ -229,6 +229,33 @@ def test_what_ends_in_the_middle_of_a_request_is_unknown_and_not_tried_again(run
     assert ledger.tally(SENDING) == Tally(accepted=5 - doubtful, unknown=doubtful)
 
 
+def test_an_abort_waits_for_the_ledger_whose_next_call_would_come_into_this_one(run, ledger, monkeypatch):
+    exchange, calls, ended = ledger.exchange, [], []
+    asking, aborting = Event(), Event()
+
+    def slow(*args, **options):
+        calls.append(args)
+        if len(calls) == 2:  # the next request is asked for while the first is on the wire
+            asking.set()
+            aborting.wait(10)
+            time.sleep(0.1)
+        rows = exchange(*args, **options)
+        ended.append(args)
+        return rows
+
+    def abort():
+        asking.wait(10)
+        aborting.set()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(ledger, "waits", True)
+    monkeypatch.setattr(ledger, "exchange", slow)
+    with pytest.raises(KeyboardInterrupt):
+        run(FakeTransport([abort]))
+    assert len(calls) == len(ended) == 2
+    assert ledger.claimed(SENDING) == 2
+
+
 @pytest.mark.parametrize("where", ["settled", "stopped", "waits"])
 def test_a_mistake_of_the_callers_ends_the_run_and_loses_nobody(ledger, edition, where):
     plan(ledger, [f"reader{n}@example.org" for n in range(20)])

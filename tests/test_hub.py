@@ -56,6 +56,16 @@ def test_nothing_is_ready_once_the_deadline_has_passed(pair, alone):
     assert (wait() if alone else Hub().run(wait)) == select.POLLIN
 
 
+def test_an_answer_that_came_while_a_strand_kept_all_busy_is_not_too_late(pair):
+    hub = Hub()
+
+    def wait():
+        hub.spawn(lambda: (pair[1].send(b"!"), time.sleep(0.1)))
+        return ready(pair[0], select.POLLIN, soon(0.05))
+
+    assert hub.run(wait) == select.POLLIN
+
+
 def test_a_call_apart_holds_up_nobody_and_ends_where_it_was_made():
     hub, going = Hub(), threading.Event()
     hub.spawn(going.set)  # which it could not, if the call did not let it
@@ -102,6 +112,29 @@ def test_what_is_left_when_it_ends_is_left_as_by_an_exception(pair):
     assert hub.run(lambda: apart(lambda: "the end")) == "the end"
     assert sorted(ended) == ["apart", "box", "socket"]
     assert time.monotonic() < began + 5
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_a_whole_call_apart_is_waited_for_where_all_is_over(whole):
+    done: list[bool] = []
+    begun, go_on = threading.Event(), threading.Event()
+
+    def call():
+        begun.set()
+        go_on.wait(10)
+        time.sleep(0.05)
+        done.append(True)
+
+    def end():
+        apart(begun.wait)
+        go_on.set()
+        raise KeyboardInterrupt
+
+    hub = Hub()
+    hub.spawn(lambda: apart(call, whole=whole))
+    with pytest.raises(KeyboardInterrupt):
+        hub.run(end)
+    assert bool(done) == whole
 
 
 @pytest.mark.parametrize("error", [RuntimeError("a mistake"), KeyboardInterrupt()])

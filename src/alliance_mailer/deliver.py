@@ -250,7 +250,8 @@ class _Clerk:
         return rows
 
     def _ask(self, call: Callable[[], T]) -> T:
-        return apart(call) if self._ledger.waits else call()
+        # An abort waits for it: what is asked of the ledger then (who is in doubt) would come into the transaction.
+        return apart(call, whole=True) if self._ledger.waits else call()
 
     def _deal(self, rows: list[Delivery]) -> None:
         """To each what it can carry, who asked first first."""

@@ -42,10 +42,13 @@ def ready(sock: socket.socket, events: int, deadline: float) -> int:
     return found[0][1] if found else 0
 
 
-def apart(call: Callable[[], T]) -> T:
-    """Make a call that waits in its own way: in a thread, while the other strands go on, where there are any."""
+def apart(call: Callable[[], T], *, whole: bool = False) -> T:
+    """Make a call that waits in its own way: in a thread, while the other strands go on, where there are any.
+
+    Where all is over meanwhile, the call goes on by itself; a `whole` one is waited for, as nothing may come into it.
+    """
     strand = getcurrent()
-    return strand.hub._apart(strand, call) if isinstance(strand, _Strand) else call()  # noqa: SLF001
+    return strand.hub._apart(strand, call, whole) if isinstance(strand, _Strand) else call()  # noqa: SLF001
 
 
 class Hub:
@@ -95,17 +98,19 @@ class Hub:
         self._able.append((strand, 0))
 
     def _turn(self) -> None:
-        """Let those go on who can; wait for the first."""
-        now = time.monotonic()
-        patience = 0.0 if self._able or self._last else max(0.0, self._next - now) * 1000
+        """Let those go on who can; wait for the first. Who is answered comes before who is late.
+
+        So that what has come while a strand kept us busy, with a receipt of a million people for 4 s, is no silence.
+        """
+        patience = 0.0 if self._able or self._last else max(0.0, self._next - time.monotonic()) * 1000
         for number, events in self._poll.poll(None if math.isinf(patience) else patience):
             if number in self._sockets:
                 self._wake(self._sockets[number], events)
             else:
                 self._bell.recv(1)
                 self._wake(self._back.get(), 1)
-        if self._next <= time.monotonic():
-            now = time.monotonic()
+        now = time.monotonic()
+        if self._next <= now:
             for strand in [strand for strand, deadline in self._deadlines.items() if deadline <= now]:
                 self._wake(strand, 0)
             self._next = min(self._deadlines.values(), default=math.inf)
@@ -138,7 +143,7 @@ class Hub:
             self._poll.unregister(number)
             del self._sockets[number]
 
-    def _apart(self, strand: _Strand, call: Callable[[], T]) -> T:
+    def _apart(self, strand: _Strand, call: Callable[[], T], whole: bool) -> T:
         results, errors = list[T](), list[BaseException]()
 
         def run() -> None:
@@ -156,7 +161,11 @@ class Hub:
             strand.calls = SimpleQueue()
             threading.Thread(target=_make, args=(strand.calls,), daemon=True).start()  # a second Ctrl-C leaves it
         strand.calls.put(run)
-        self._pause(strand, math.inf)
+        try:
+            self._pause(strand, math.inf)
+        finally:
+            while whole and not (results or errors):  # it is over, so that nobody else reads who is back
+                self._back.get()
         for error in errors:
             raise error
         return results[0]
