@@ -3,7 +3,6 @@
 import contextlib
 import os
 import signal
-import threading
 from collections.abc import Callable, Iterator
 
 FINISHING = "finishing what is on the wire; once more aborts at once"
@@ -21,21 +20,22 @@ def interruptible(words: str = FINISHING) -> Iterator[Callable[[], bool]]:
 
     SIGHUP never does: kernel and shell both tell of a closed terminal, and systemd sends it right after SIGTERM.
     """
-    asked, insisted = threading.Event(), threading.Event()
+    asked = insisted = False
 
     def stop(number: int, _: object) -> None:
+        nonlocal asked, insisted
         if number != signal.SIGHUP:
-            if insisted.is_set():
+            if insisted:
                 raise KeyboardInterrupt
-            insisted.set()
-        if not asked.is_set():
+            insisted = True
+        if not asked:
+            asked = True  # before anything else: a handler may be interrupted by the next signal
             with contextlib.suppress(OSError):  # print() in a handler could fail amid the server's answer
                 os.write(2, f"\n{words}\n".encode())
-        asked.set()
 
     before = {number: signal.signal(number, stop) for number in stop_signals()}
     try:
-        yield asked.is_set
+        yield lambda: asked
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
