@@ -19,7 +19,7 @@ from alliance_mailer.ledger.sqlite import SqliteLedger, file_system, open_ledger
 from .contract import LedgerContract, Open
 from .elsewhere import elsewhere, files_below, killed_between_claim_and_settle
 from .machine import LedgerMachine
-from .rows import BOB, NOW, REHEARSAL, SENDING, addresses, claim, plan
+from .rows import ANN, BOB, NOW, REHEARSAL, SENDING, addresses, claim, plan
 
 
 @contextmanager
@@ -57,6 +57,28 @@ def test_kill_9_between_claim_and_settle_leaves_one_unknown_and_forgets_nothing(
     assert ledger.recover(SENDING, repeat=False) == 1
     assert ledger.tally(SENDING) == Tally(accepted=1, unknown=1, waiting=1)
     assert addresses(ledger.deliveries(SENDING, ["unknown"])) == [BOB]
+
+
+def test_an_abort_right_behind_a_transactions_begin_leaves_none_open(path, opened, monkeypatch):
+    ledger = opened(path)
+    plan(ledger)
+    db = ledger._db
+
+    class Aborted:
+        def execute(self, sql: str, *values: object) -> object:
+            done = db.execute(sql, *values)
+            if sql.startswith("begin"):
+                raise KeyboardInterrupt
+            return done
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(db, name)
+
+    monkeypatch.setattr(ledger, "_db", Aborted())
+    with pytest.raises(KeyboardInterrupt):
+        claim(ledger)
+    monkeypatch.undo()
+    assert addresses(claim(ledger)) == [ANN]
 
 
 def test_the_hold_on_an_issue_ends_with_the_process_that_has_it(path, opened):

@@ -126,8 +126,8 @@ class SqliteLedger(Tables):
     @contextlib.contextmanager
     def _transaction(self, *, at_once: bool = False) -> Iterator[None]:
         with _translated(self._name):
-            self._db.execute("begin immediate")
-            try:
+            try:  # around "begin", too: a second Ctrl-C may come right behind it
+                self._db.execute("begin immediate")
                 yield
                 self._db.execute("commit")
             except BaseException:
