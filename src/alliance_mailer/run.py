@@ -132,7 +132,7 @@ def run_sending(
     written = addressed_by(config, edition, key)
 
     def opened() -> Transport:
-        if ready:
+        with contextlib.suppress(IndexError):  # asked and taken in one: connections are opened in threads
             return ready.pop()
         return connect(chosen.use, chosen.options, project=project, issue=sending.issue, environ=os.environ)
 
