@@ -77,7 +77,7 @@ class Hub:
         finally:
             self._is_over = True
             for strand in [*self._deadlines, *(strand for strand, _ in (*self._able, *self._last))]:
-                with suppress(Exception):
+                with suppress(Exception):  # whose farewell fails keeps nobody from theirs
                     strand.throw(GreenletExit)
             self._bell.close()
             self._ringer.close()
@@ -86,14 +86,14 @@ class Hub:
     def spawn(self, run: Callable[[], object]) -> None:
         """A strand more. It begins when this one waits."""
 
-        def whole(_: int) -> None:
+        def live(_: int) -> None:
             try:
                 run()
             finally:
                 if strand.calls:
                     strand.calls.put(None)
 
-        strand = _Strand(whole, self._home)
+        strand = _Strand(live, self._home)
         strand.hub = self
         self._able.append((strand, 0))
 
@@ -121,7 +121,7 @@ class Hub:
             strand.switch(value)
 
     def _pause(self, strand: _Strand, deadline: float) -> int:
-        """Give way until `_wake`; 0 where that came with the deadline (monotonic)."""
+        """Give way until `_wake`; 0 where that came with the deadline (monotonic), or all is over."""
         if self._is_over:
             return 0
         self._deadlines[strand] = deadline
@@ -159,7 +159,7 @@ class Hub:
             raise GreenletExit
         if strand.calls is None:  # a thread a call would cost a mail API a tenth of its speed
             strand.calls = SimpleQueue()
-            threading.Thread(target=_make, args=(strand.calls,), daemon=True).start()  # a second Ctrl-C leaves it
+            threading.Thread(target=_make_all, args=(strand.calls,), daemon=True).start()  # a second Ctrl-C leaves it
         strand.calls.put(run)
         try:
             self._pause(strand, math.inf)
@@ -171,7 +171,7 @@ class Hub:
         return results[0]
 
 
-def _make(calls: "SimpleQueue[Callable[[], None] | None]") -> None:
+def _make_all(calls: "SimpleQueue[Callable[[], None] | None]") -> None:
     while call := calls.get():
         call()
 
