@@ -1,6 +1,7 @@
 """Making a message fetches nothing and reads no file but the template's, whatever the template says."""
 
 import importlib
+import subprocess
 import sys
 import threading
 from collections.abc import Iterator
@@ -154,3 +155,16 @@ def test_even_what_comes_past_the_gates_is_not_followed(listener: Listener, monk
         fetched(url, "without the belt")
     assert set(listener.found) == {"/red.css", str(listener.file)}
     listener.found.clear()
+
+
+def test_premailer_has_nothing_to_fetch_with():
+    script = (
+        "import sys\nfrom alliance_mailer.responsive import inline_css\n"
+        "inline_css('<!doctype html><html><head></head><body><p>x</p></body></html>', 'p { color: red }', '')\n"
+        "import premailer.premailer\n"
+        "without = 'urllib3' not in sys.modules\n"
+        "import requests\n"
+        "print(without, requests.get.__name__, hasattr(premailer.premailer.requests, 'get'))"
+    )
+    said = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
+    assert said.split() == ["True", "get", "False"]  # whoever else wants requests gets the real one

@@ -6,7 +6,10 @@ The order, the settings and the traps were measured; each has a regression test 
 import html
 import logging
 import re
+import sys
 from collections.abc import Callable
+from types import ModuleType
+from typing import Any
 
 from lxml import etree
 
@@ -130,10 +133,21 @@ def _fetch_nothing(_url: str) -> tuple[None, bytes]:
     return None, b""
 
 
+def _premailer() -> Any:
+    """Premailer without requests, which it has to fetch with: 40 ms to import, and nothing is ever to be fetched."""
+    absent = {} if "requests" in sys.modules else {"requests": ModuleType("requests")}
+    sys.modules.update(absent)
+    try:
+        from premailer import Premailer
+    finally:
+        for name in absent:
+            del sys.modules[name]
+    return Premailer
+
+
 def inline_css(page: str, inline: str, client: str) -> str:
     """Write the rules of `inline` into style attributes; keep `client` as a style sheet for those who read one."""
     import cssutils
-    from premailer import Premailer
 
     # A belt to the braces above: cssutils fetches @import (http and file) whatever premailer was told.
     cssutils.util._defaultFetcher = _fetch_nothing  # noqa: SLF001 (it offers no other way)
@@ -144,7 +158,7 @@ def inline_css(page: str, inline: str, client: str) -> str:
     # Rules in a sheet must stay as they are: premailer would strip !important and drop [data-ogsc].
     keep = r"(<!--.*?-->)|<style(?![^>]*\bmedia=)"
     page = re.sub(keep, lambda m: m[1] or '<style data-premailer="ignore"', page, flags=re.DOTALL)
-    page = Premailer(
+    page = _premailer()(
         page,
         css_text=inline,
         keep_style_tags=False,
