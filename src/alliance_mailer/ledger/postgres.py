@@ -14,7 +14,7 @@ from ..contact import Contact
 from ..errors import IssueHeld, TryLater
 from . import KEPT, Audience, Mistakes, Sending
 from .database import SQL, Connection, connect, lock_number, prepare, translated
-from .rows import fields_of
+from .rows import fields_writer
 from .tables import Row, Tables, Values
 
 _ANALYZED = 1000  # rows; the first claim of a million would sort them all, 0.3 s, for want of figures
@@ -120,7 +120,7 @@ class PostgresLedger(Tables):
         self, sending: Sending, contacts: Iterable[Contact], fields: Iterable[str], mistakes: Mistakes
     ) -> Audience:
         """See the protocol. By COPY into a temporary table: a million rows stay flat here."""
-        kept, odd = {"name", *fields}, dict[int, Contact]()
+        write_fields, odd = fields_writer({"name", *fields}), dict[int, Contact]()
         which = {"issue": sending.issue, "rehearsal": sending.rehearsal, "kept": KEPT}
         count = 0
         with translated(self._url):
@@ -134,7 +134,7 @@ class PostgresLedger(Tables):
                     if "\0" in f"{address}{source}{invalid}":  # PostgreSQL keeps none; JSON has none
                         address, source, invalid = (each.replace("\0", "") for each in (address, source, invalid))
                     written = json.dumps(found) if found else ""
-                    copy.write_row((count, address, fields_of(contact, kept), source, invalid, written))
+                    copy.write_row((count, address, write_fields(contact), source, invalid, written))
             self._db.execute(SQL["roster"])
             self._db.execute(SQL["analyze_roster"])
             people, joined, suppressed, invalid = self._rows("staged_counts", which)[0]

@@ -13,7 +13,7 @@ from ..contact import Contact
 from ..disk import alone
 from ..errors import ConfigError, IssueHeld, TryLater
 from . import KEPT, Audience, Mistakes, Sending
-from .rows import fields_of, queries
+from .rows import fields_writer, queries
 from .tables import Row, Tables, Values
 
 _SQL = queries(__file__)
@@ -207,7 +207,7 @@ class SqliteLedger(Tables):
         self, sending: Sending, contacts: Iterable[Contact], fields: Iterable[str], mistakes: Mistakes
     ) -> Audience:
         """See the protocol. On disk, not in memory: a million rows stay flat."""
-        audience, kept = Audience(), {"name", *fields}
+        audience, write_fields = Audience(), fields_writer({"name", *fields})
         which = {"issue": sending.issue, "rehearsal": sending.rehearsal}
         with _translated(self._name):
             self._db.execute(_SQL["stage"])
@@ -215,7 +215,7 @@ class SqliteLedger(Tables):
             self._db.execute("begin")  # of the temporary file alone
             try:
                 for contact in contacts:
-                    row = (contact.address, fields_of(contact, kept), contact.source, contact.invalid)
+                    row = (contact.address, write_fields(contact), contact.source, contact.invalid)
                     if self._db.execute(_SQL["stage_contact"], row).rowcount == 0:
                         audience.duplicate_count += 1
                         if len(audience.duplicates) < KEPT:
