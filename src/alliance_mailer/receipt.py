@@ -107,10 +107,13 @@ def receipt_numbers(project: Path) -> list[str]:
 
 def person(key: bytes, issue: str) -> Callable[[str], int]:
     """Makes an address (canonical), or the pseudonym that it has become, the number that stands in the receipt."""
-    identity, own = identities(key), hmac.digest(key, f"receipt\0{issue}".encode(), "sha256")
+    identity = identities(key)
+    begun = blake2b(key=hmac.digest(key, f"receipt\0{issue}".encode(), "sha256"), digest_size=8)
 
     def number(address: str) -> int:
-        return int.from_bytes(blake2b(identity(address), key=own, digest_size=8).digest()) & ~_FREE
+        mac = begun.copy()
+        mac.update(identity(address))
+        return int.from_bytes(mac.digest()) & ~_FREE
 
     return number
 
