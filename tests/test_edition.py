@@ -110,6 +110,7 @@ def test_whatever_a_contact_holds_the_wire_stays_legal(name: str, city: str) -> 
     wire = message_to(contact).as_bytes()
     assert wire.isascii()
     assert not re.search(rb"(?<!\r)\n|\r(?!\n)|\0", wire)
+    assert b"\n." not in wire  # SMTP would have to double that dot (RFC 5321, 4.5.2), and looks at the edition alone
     head, _, body = wire.partition(b"\r\n\r\n")
     assert max(map(len, body.split(b"\r\n"))) <= 76
     assert max(map(len, head.split(b"\r\n"))) <= 998

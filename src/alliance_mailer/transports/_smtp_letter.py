@@ -4,6 +4,7 @@ import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from ..message import Message, Outcome, Verdict
 from ._smtp_wire import Wire
@@ -46,6 +47,7 @@ class Letter:
     mail: bytes
     rcpt: bytes
     data: bytes
+    is_dotted: bool
     commands: Sequence[tuple[str, bytes]] = ()  # each verb with all that is said with it
     end: float = math.inf  # the byte of the wire (`Wire.handed`) with which the server could have all of it
 
@@ -57,9 +59,16 @@ class Letter:
     @property
     def text(self) -> bytes:
         """For DATA, without the final dot (RFC 5321, 4.5.2)."""
-        # Our own encoder leaves no leading dot; a header of the future might. rfind looks through 45 KB in 6 µs, `in`
-        # takes 48 (measured).
-        return self.data if self.data.rfind(b"\r\n.") < 0 else self.data.replace(b"\r\n.", b"\r\n..")
+        return self.data.replace(b"\r\n.", b"\r\n..") if self.is_dotted else self.data
+
+
+@lru_cache(maxsize=8)
+def _is_dotted(body: Sequence[bytes]) -> bool:
+    """Whether a line of what everybody gets begins with a dot; once an edition, as it takes 7 µs and more.
+
+    A line of what is personal never does: the encoder spells its dot =2E (held by tests/test_edition.py).
+    """
+    return any(piece.startswith(b".") or b"\n." in piece for piece in body)
 
 
 def letter(offers: Offers, message: Message, bounce_address: str = "") -> Letter | Outcome:
@@ -84,7 +93,7 @@ def letter(offers: Offers, message: Message, bounce_address: str = "") -> Letter
         mail += f" RET=HDRS ENVID={message.key}"
         rcpt += " NOTIFY=FAILURE,DELAY"
         rcpt += f" ORCPT=rfc822;{_xtext(rcpt_to)}" if plain else ""
-    return Letter(f"{mail}\r\n".encode(), f"{rcpt}\r\n".encode(), data)
+    return Letter(f"{mail}\r\n".encode(), f"{rcpt}\r\n".encode(), data, _is_dotted(message.edition.body))
 
 
 def _xtext(address: str) -> str:
