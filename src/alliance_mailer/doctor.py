@@ -4,7 +4,6 @@ Each look is a function that yields lines; a mistake that it meets becomes a lin
 """
 
 import contextlib
-import ipaddress
 import os
 import shutil
 import subprocess
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Literal
 
 from .checks import ignored
+from .checks.headers import RESERVED
 from .checks.online import Sender, look_at_sender, sender_findings
 from .config import Config, TransportConfig, load_config
 from .contact import FORGOTTEN, list_names, read_lists, read_suppressions
@@ -26,12 +26,11 @@ from .receipt import key_mark, read_receipt, receipt_file, receipt_numbers
 from .report import Report
 from .signing import existing_key, key_file
 from .suppressed import NAME
-from .transports import connect, transport_module
+from .transports import connect, is_loopback, transport_module
 
 _FEW, _TOO_FEW = 1_000_000_000, 100_000_000  # bytes free; a million people take 0.5 GB of ledger
 _RELEASED = datetime(2026, 11, 1, tzinfo=UTC)  # of this program: no clock that is right is before it
 _CODES = (78, 69, 77, 75, 65)  # when several apply, the first
-_EXAMPLES = ("example.com", "example.net", "example.org", ".example", ".test", ".invalid", ".localhost")  # RFC 2606
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +193,7 @@ def _is_example(project: Path, path: Path) -> bool:
     else:
         addresses = [each.address for each in read_lists(project / path.parent, [path.stem])]
     domains = {address.rpartition("@")[2] for address in addresses if "@" in address}
-    return all(f".{domain}".endswith(_EXAMPLES) for domain in domains)
+    return all(map(RESERVED.search, domains))
 
 
 def _receipts(project: Path, config: Config, environ: Mapping[str, str]) -> Iterator[Line]:
@@ -249,7 +248,7 @@ def _transport(project: Path, way: TransportConfig, environ: Mapping[str, str]) 
         encrypted = ", without TLS" if url.startswith("http:") else ", TLS verified"
         encrypted += f"; mailer test --transport {way.name} --sandbox tries the key" if module.TRAITS.sandbox else ""
     yield Line("ok", "", f"{banner}: connected{encrypted}{f', logged in as {user}' if user else ''}; nothing was sent")
-    if _is_loopback(getattr(way.options, "host", "")):
+    if is_loopback(getattr(way.options, "host", "")):
         milters = _asked(project, "postconf", "-h", "smtpd_milters")
         if milters is None or not milters.strip():
             known = "its smtpd_milters is empty" if milters is not None else "which may sign or not"
@@ -280,12 +279,6 @@ def _sender(config: Config, public: Public) -> Iterator[Line]:
         yield Line("ok", "sender", f"{publication.unsubscribe_url} answers as RFC 8058 asks")
     elif publication.unsubscribe_url and not outside.one_click:
         yield Line("ok", "sender", f"{publication.unsubscribe_url} is at a name reserved for examples: it is not asked")
-
-
-def _is_loopback(host: str) -> bool:
-    with contextlib.suppress(ValueError):
-        return ipaddress.ip_address(host).is_loopback
-    return host == "localhost"
 
 
 def _asked(project: Path, *command: str) -> str | None:

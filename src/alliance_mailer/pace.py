@@ -126,11 +126,7 @@ class Pace:
         self._domains: dict[str, list[_Window]] = {}
         self._tail: dict[str, float] = {}  # by domain: when the last one put off may go
         self.spent: list[Spent] = []  # counted since the ledger last heard of it
-        self.learn(remembered)
-
-    def learn(self, spent: Iterable[Spent]) -> None:
-        """Count what others spent, or earlier runs."""
-        for each in spent:
+        for each in remembered:
             for window in self._of(each.domain, each.second) if each.domain else self._windows:
                 window.spend(each.second, each.count)
 

@@ -11,10 +11,10 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from threading import Event, Thread
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from ..errors import TryLater
-from . import Delivery, Keyed, KeyedRequest, Sending, Settled, Spent
+from . import Delivery, KeyedRequest, Sending, Settled
 from .database import SQL as _SQL
 from .database import VERSION, connect, lock_number, prepare, translated
 from .postgres import PostgresLedger
@@ -69,22 +69,10 @@ class LeasedLedger(PostgresLedger):
         return not self.lost and time.monotonic() < self._alive_until
 
     def exchange(
-        self,
-        sending: Sending,
-        settled: Sequence[Settled],
-        limit: int,
-        now: datetime,
-        *,
-        put_off: Callable[[Delivery], int] | None = None,
-        spent: Sequence[Spent] = (),
-        keyed: Keyed | None = None,
+        self, sending: Sending, settled: Sequence[Settled], limit: int, now: datetime, **more: Any
     ) -> list[Delivery]:
         """See the protocol. Where the connection is lost, once more over another."""
-        rows = self._insist(
-            lambda: super(LeasedLedger, self).exchange(
-                sending, settled, limit, now, put_off=put_off, spent=spent, keyed=keyed
-            )
-        )
+        rows = self._insist(lambda: super(LeasedLedger, self).exchange(sending, settled, limit, now, **more))
         self._known.difference_update(each.delivery.id for each in settled)
         self._known.update(row.id for row in rows)
         return rows

@@ -15,6 +15,7 @@ that begins with an underscore is a part of one.
 """
 
 import importlib
+import ipaddress
 import pkgutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -61,6 +62,14 @@ def refuse_pictures(use: str, edition: Edition) -> None:
             f"{traits.name} carries no pictures inside a mail, and this issue has {len(edition.pictures)}",
             hint='[newsletter] assets_url = "https://…/" links them from a web server instead',
         )
+
+
+def is_loopback(host: str) -> bool:
+    """Whether what is said to it stays on this machine, so that a password may go without TLS."""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 class Transport(Protocol):

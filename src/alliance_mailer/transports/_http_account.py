@@ -1,7 +1,6 @@
 """An account at a mail API: the keys of mailer.toml that all of them have, its secrets, the way to it."""
 
 import base64
-import ipaddress
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import fields
@@ -10,6 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ..errors import ConfigError
+from . import is_loopback
 from ._http import Http
 from ._http_api import Api
 from ._http_wire import Wire
@@ -77,15 +77,8 @@ def _check_url(key: str, url: str) -> None:
         raise ConfigError(f"transport.{key}: a user or password in it", hint=hint)
     if parts.scheme not in ("http", "https") or not host or parts.query or parts.fragment or re.search(r"[\s\\]", url):
         raise ConfigError(f'transport.{key}: found "{url}", expected https://HOST', hint=hint)
-    if parts.scheme == "http" and not _is_loopback(host):
+    if parts.scheme == "http" and not is_loopback(host):
         raise ConfigError(f"transport.{key}: a key goes over TLS only", hint=hint)
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def secret(variable: str, environ: Mapping[str, str]) -> str:

@@ -18,6 +18,7 @@ from typing import Literal
 
 from ..contact import canonical_address
 from ..errors import ConfigError, MailerError, TransportRefused, TryLater
+from . import is_loopback
 from ._smtp_auth import log_in, token_from
 from ._smtp_codes import meaning
 from ._smtp_presets import PRESETS
@@ -93,13 +94,6 @@ def _is_host(host: str) -> bool:
     return True
 
 
-def _is_loopback(host: str) -> bool:
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
 def _check_bounce_address(address: str) -> None:
     written = address.replace("{key}", _KEY)
     local = written.partition("@")[0]
@@ -133,7 +127,7 @@ def _check_login(options: Options, environ: Mapping[str, str]) -> None:
         if variable or options.token_command or options.auth:
             raise ConfigError("transport.user is missing: who logs in?", hint='user = "digest@example.org"')
         return
-    if options.tls == "none" and not _is_loopback(options.host):
+    if options.tls == "none" and not is_loopback(options.host):
         raise ConfigError("transport: a password goes over TLS only", hint='tls = "starttls"')
     if not options.token_command and not environ.get(variable, "").strip():
         named = "token_env or token_command" if by_token else "password_env"
